@@ -1,0 +1,1 @@
+"""The pages: terminal, JSON, JUnit XML, Markdown, one HTML file. Reads Results and a Verdict, decides nothing."""
