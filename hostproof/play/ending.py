@@ -1,0 +1,99 @@
+"""How a verb ends: an exit status with the sentence that says why. Pure but for reading verdict.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostproof.errors import HostproofError
+from hostproof.exits import ExitStatus
+from hostproof.judge.model import Outcome
+from hostproof.play.events import Progress
+from hostproof.play.runner import Finished
+
+VERDICT_ACTION = "verdict"
+_VERDICT_WORDS = {
+    Outcome.PROVEN: "proven: every threshold is met",
+    Outcome.BELOW: "not proven: below threshold",
+    Outcome.INCONCLUSIVE: "inconclusive: the measurements do not settle it",
+    Outcome.UNMEASURED: "could not say: something was not measured, or nothing was judged",
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a task prints last and exits with."""
+
+    status: ExitStatus
+    sentence: str
+
+
+def of_provision(finished: Finished, progress: Progress) -> Ending:
+    if trouble := _trouble(finished, progress):
+        return trouble
+    if progress.changed == 0:
+        return Ending(ExitStatus.YES, f"0 changed: {_hosts_are(progress)} as wanted.")
+    return Ending(ExitStatus.YES, f"{progress.changed} changed: {_hosts_are(progress)} now as wanted.")
+
+
+def of_plan(finished: Finished, progress: Progress) -> Ending:
+    if trouble := _trouble(finished, progress):
+        return trouble
+    if progress.changed == 0:
+        return Ending(ExitStatus.YES, f"0 changes pending: {_hosts_are(progress)} as wanted.")
+    return Ending(ExitStatus.NO, f"{progress.changed} changes pending; nothing was written.")
+
+
+def of_validate(finished: Finished, progress: Progress, verdict: Outcome | None) -> Ending:
+    """The verdict decides, unless something else than the judging failed: that would be half an answer."""
+    other = [f for f in progress.failures if f.task.action.rpartition(".")[2] != VERDICT_ACTION]
+    if finished.interrupted or other or verdict is None:
+        no_verdict = Ending(ExitStatus.COULD_NOT, "could not: the run ended without a verdict.")
+        return _trouble(finished, progress) or no_verdict
+    if finished.rc != 0 and verdict is Outcome.PROVEN:
+        return Ending(
+            ExitStatus.COULD_NOT, f"could not: ansible-playbook ended with {finished.rc} after the verdict."
+        )
+    return Ending(verdict.exit_status, f"{_VERDICT_WORDS[verdict]}.")
+
+
+def _trouble(finished: Finished, progress: Progress) -> Ending | None:
+    if finished.interrupted:
+        return Ending(ExitStatus.COULD_NOT, "interrupted.")
+    if finished.timed_out:
+        return Ending(ExitStatus.COULD_NOT, "could not: the time limit passed.")
+    if progress.failures:
+        hosts = ", ".join(dict.fromkeys(f.host for f in progress.failures))
+        return Ending(
+            ExitStatus.COULD_NOT, f"could not: {progress.failures[0].task.name!r} failed on {hosts}."
+        )
+    if finished.rc != 0:
+        return Ending(ExitStatus.COULD_NOT, f"could not: ansible-playbook ended with {finished.rc}.")
+    if not progress.counts:
+        # An empty run must never look like a good one.
+        return Ending(ExitStatus.COULD_NOT, "could not: the playbook reached no host.")
+    return None
+
+
+def _hosts_are(progress: Progress) -> str:
+    return "host is" if len(progress.counts) == 1 else f"{len(progress.counts)} hosts are"
+
+
+def read_verdict(folder: Path) -> Outcome | None:
+    """The outcome in a run's verdict.json; None if the run wrote none."""
+    path = folder / "verdict.json"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except json.JSONDecodeError as error:
+        raise HostproofError(
+            "the verdict is not JSON", where=f"{path}:{error.lineno}", mend="Validate again."
+        ) from error
+    try:
+        return Outcome(raw["outcome"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise HostproofError(
+            "the verdict has no known outcome", where=str(path), mend="Validate again."
+        ) from error

@@ -1,0 +1,203 @@
+"""Hosts, groups and setups, as Ansible's own parser reads them; a wrong name or broken file is one sentence."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hostproof.errors import HostproofError
+from hostproof.play.checkout import Checkout
+
+READ_LIMIT_SECONDS = 60
+MACHINERY_GROUPS = ("all", "ungrouped")
+SHOWN_NAMES = 12
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What `ansible-inventory --list` said. Host variables are as written, templates unresolved."""
+
+    source: str
+    hostvars: Mapping[str, Mapping[str, Any]]
+    groups: Mapping[str, tuple[str, ...]]
+    """Group → its hosts, children's hosts included."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(sorted(self.hostvars))
+
+    def setups(self, host: str) -> tuple[str, ...]:
+        """Names in the host's `validation_setups`, in the order they are written."""
+        wished = self.hostvars[host].get("validation_setups", {})
+        return tuple(wished) if isinstance(wished, Mapping) else ()
+
+    def choose(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Hosts behind names of hosts and groups, each once. Raises for an unknown, empty or absent name."""
+        if not names:
+            raise self._refusal("no host was named", "Name one with --host.")
+        chosen: dict[str, None] = {}
+        for name in names:
+            chosen.update(dict.fromkeys(self._one(name)))
+        return tuple(chosen)
+
+    def _one(self, name: str) -> tuple[str, ...]:
+        if name in self.hostvars:
+            return (name,)
+        if self.groups.get(name):
+            return self.groups[name]
+        if name in self.groups:
+            raise self._refusal(f"group {name!r} has no hosts", "Add hosts to it or name another.")
+        if not name.strip():
+            raise self._refusal("--host was given an empty name", "Name one with --host.")
+        known = (*self.hosts, *self.groups)
+        raise self._refusal(f"unknown host or group {name!r}", nearest(name, known))
+
+    def check_setups(self, hosts: Iterable[str], names: Sequence[str]) -> None:
+        """Raises for a setup that a host does not have."""
+        for host in hosts:
+            known = self.setups(host)
+            for name in names:
+                if name not in known:
+                    raise HostproofError(
+                        f"unknown setup {name!r}",
+                        where=f"validation_setups of host {host}",
+                        mend=f"{nearest(name, known)} {listing('setups', known)}".strip(),
+                    )
+
+    def _refusal(self, what: str, mend: str) -> HostproofError:
+        groups = [group for group, hosts in self.groups.items() if hosts and group not in MACHINERY_GROUPS]
+        known = " ".join(part for part in (listing("hosts", self.hosts), listing("groups", groups)) if part)
+        return HostproofError(
+            what,
+            where=f"inventory {self.source}",
+            mend=f"{mend} {known or 'The inventory has no hosts.'}".strip(),
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'Did you mean …?' with the one or two names that are close, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
+    return f"Did you mean {' or '.join(close)}?" if close else ""
+
+
+def listing(kind: str, names: Iterable[str]) -> str:
+    """'Known hosts: a, b.', cut when it is long, empty when there are none."""
+    every = list(names)
+    if not every:
+        return ""
+    more = f" and {len(every) - SHOWN_NAMES} more" if len(every) > SHOWN_NAMES else ""
+    return f"Known {kind}: {', '.join(every[:SHOWN_NAMES])}{more}."
+
+
+def read(checkout: Checkout) -> Inventory:
+    """Reads the inventory in a child process; raises with file, line and key if it is malformed."""
+    source = checkout.inventory()
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), "--list", "--inventory", source]
+    env = {**os.environ, "ANSIBLE_CONFIG": str(checkout.config), "ANSIBLE_NOCOLOR": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=checkout.root,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=READ_LIMIT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HostproofError(
+            f"reading the inventory took longer than {READ_LIMIT_SECONDS} s",
+            where=source,
+            mend="Look for an inventory script or plugin that hangs.",
+        ) from error
+    shown = checkout.short(source)
+    if done.returncode != 0:
+        raise _malformed(shown, done.stderr, _first_yaml_error(Path(source)))
+    if unknown := re.search(r"Skipping unexpected key \((\S+)\) in group \((\S+)\)", done.stderr):
+        raise HostproofError(
+            f"unknown key {unknown[1]!r} in group {unknown[2]!r}",
+            where=f"inventory {shown}",
+            mend="A group may have vars, children and hosts.",
+        )
+    return parse(shown, done.stdout)
+
+
+def parse(source: str, listed: str) -> Inventory:
+    """The pure half of `read`: the JSON of `ansible-inventory --list`."""
+    raw = json.loads(listed)
+    hostvars: dict[str, Mapping[str, Any]] = dict(raw.pop("_meta", {}).get("hostvars", {}))
+    groups = {name: tuple(dict.fromkeys(_members(name, raw))) for name in raw}
+    # A host without variables has no entry in hostvars.
+    for hosts in groups.values():
+        for host in hosts:
+            hostvars.setdefault(host, {})
+    return Inventory(source, hostvars, groups)
+
+
+def _members(group: str, raw: Mapping[str, Any]) -> Iterable[str]:
+    entry = raw.get(group, {})
+    yield from entry.get("hosts", ())
+    for child in entry.get("children", ()):
+        yield from _members(child, raw)
+
+
+def _malformed(source: str, stderr: str, yaml_error: str) -> HostproofError:
+    if not Path(source).exists() and "Completely failed" in stderr and not yaml_error:
+        return HostproofError(
+            "the inventory is missing or has no hosts",
+            where=f"inventory {source}",
+            mend="Write your hosts into inventory/hosts.yml, or point ANSIBLE_INVENTORY at yours.",
+        )
+    return HostproofError(
+        yaml_error or _yaml_plugin_says(stderr) or _last_error(stderr),
+        where=f"inventory {source}",
+        mend="Correct the file, then run the same command again.",
+    )
+
+
+def _yaml_plugin_says(stderr: str) -> str:
+    """What the YAML plugin (this project's format) said, out of the answers of all plugins that tried."""
+    found = re.search(
+        r"'yaml' plugin: (?P<says>.+?)\n.*?Origin: <inventory plugin 'yaml' with source '(?P<file>[^']+)'>",
+        stderr,
+        re.DOTALL,
+    )
+    if not found:
+        return ""
+    says = re.sub(r"<class '[\w.]*_AnsibleTagged(\w+)'>", lambda m: m[1].lower(), found["says"])
+    return f"{found['file']}: {says.rstrip('.')}"
+
+
+def _last_error(stderr: str) -> str:
+    errors = [line.removeprefix("[ERROR]: ") for line in stderr.splitlines() if line.startswith("[ERROR]: ")]
+    return errors[-1].rstrip(".") if errors else stderr.strip()[-500:] or "ansible-inventory failed silently"
+
+
+def _first_yaml_error(source: Path) -> str:
+    """file:line:column of the first file that is no YAML. Ansible names none if it is in group_vars."""
+    beside = source.parent if source.is_file() else source
+    candidates = [source] if source.is_file() else []
+    folders = [beside] if source.is_dir() else [beside / "group_vars", beside / "host_vars"]
+    candidates += [
+        p for folder in folders for p in sorted(folder.rglob("*")) if p.suffix in {".yml", ".yaml"}
+    ]
+    for path in candidates:
+        try:
+            yaml.compose(path.read_text(encoding="utf-8"))
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+            return f"{place}: {error.problem or error.context}"
+        except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+            return f"{path}: {error}"
+    return ""

@@ -1,0 +1,129 @@
+"""Runs one playbook through ansible-runner and hands on its events; interrupted, it ends its children."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import ansible_runner
+
+from hostproof.errors import HostproofError
+from hostproof.play import children
+from hostproof.play.checkout import Checkout
+from hostproof.play.events import Event
+
+POLL_SECONDS = 1
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One playbook on some hosts. `extra` crosses to Ansible as JSON, so nothing in it needs quoting."""
+
+    playbook: Path
+    hosts: tuple[str, ...]
+    mark: str
+    """Unique; found in the environment of every process that the job starts."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    check: bool = False
+    limit_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How ansible-playbook ended: its own exit status, and whether we stopped it."""
+
+    rc: int
+    interrupted: bool = False
+    timed_out: bool = False
+    left: tuple[int, ...] = ()
+    """Processes that could not be ended."""
+
+
+class Interrupt:
+    """Set by the first Ctrl-C (or SIGTERM, SIGHUP); read by the loop that waits for Ansible."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+@contextmanager
+def listening() -> Iterator[Interrupt]:
+    """Turns stop signals into a flag while a playbook runs, so that no moment is a bad one for Ctrl-C."""
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    before = {number: signal.signal(number, interrupt.ask) for number in STOP_SIGNALS}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(checkout: Checkout, job: Job, on_event: Callable[[Event], None]) -> Finished:
+    """Runs the job to its end or to the first stop signal."""
+    if not job.playbook.is_file():
+        raise HostproofError(
+            f"playbook {job.playbook.name} is missing",
+            where=str(job.playbook),
+            mend="Is the checkout complete?",
+        )
+    left: list[int] = []
+    with tempfile.TemporaryDirectory(prefix="hostproof-") as private, listening() as interrupt:
+
+        def stop_wanted() -> bool:
+            if interrupt.asked:
+                left.extend(children.end(job.mark))
+            return interrupt.asked
+
+        def handle(event: Event) -> bool:
+            on_event(event)
+            return False  # runner keeps no file of it; the record does
+
+        done = ansible_runner.run(
+            **_arguments(checkout, job, Path(private)), event_handler=handle, cancel_callback=stop_wanted
+        )
+        timed_out = done.status == "timeout"
+        if interrupt.asked or timed_out:
+            left = children.end(job.mark)
+        else:
+            children.end_ssh_masters(job.mark)
+    return Finished(int(done.rc), interrupt.asked, timed_out, tuple(left))
+
+
+def _arguments(checkout: Checkout, job: Job, private: Path) -> dict[str, Any]:
+    return {
+        "private_data_dir": str(private),
+        "project_dir": str(checkout.root),
+        "playbook": str(job.playbook),
+        "inventory": checkout.inventory(),
+        "limit": ":".join(job.hosts),
+        "extravars": dict(job.extra),
+        "cmdline": "--check --diff" if job.check else "--diff",
+        "quiet": True,
+        "timeout": job.limit_seconds,
+        "settings": {"pexpect_timeout": POLL_SECONDS},
+        "envvars": {
+            "ANSIBLE_CONFIG": str(checkout.config),
+            # ansible-playbook's siblings (ansible-connection, …) must be those of this environment.
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+            # A folder of our own, so that its connections can be closed and no other run's are touched.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"),
+            "ANSIBLE_NOCOLOR": "1",
+            children.MARK: job.mark,
+        },
+    }

@@ -1,0 +1,54 @@
+"""One wrapper gives every Invoke task the same rules; docs/running.md has the traps they close."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+
+from hostproof.errors import HostproofError
+from hostproof.exits import ExitStatus
+from hostproof.play.ending import Ending
+
+DRY = "--dry is Invoke's own and would not hold Ansible back. Use `./inv plan`."
+
+Body = Callable[..., Ending]
+
+
+def verb(
+    *, options: Mapping[str, str], name: str | None = None, iterable: tuple[str, ...] = ()
+) -> Callable[[Body], Task[Body]]:
+    """Makes a task of a function that returns an Ending. `options` is the help text of each option."""
+
+    def wrap(body: Body) -> Task[Body]:
+        @functools.wraps(body)
+        def run(context: Context, *arguments: object, **named: object) -> None:
+            if context.config.run.dry:
+                raise Exit(DRY, code=int(ExitStatus.COULD_NOT))
+            end_with(guarded(functools.partial(body, context, *arguments, **named)))
+
+        # No short flags: a parameter `host` would take -h away from help.
+        made = task(run, name=name, help=dict(options), iterable=list(iterable), auto_shortflags=False)
+        return cast("Task[Body]", made)
+
+    return wrap
+
+
+def guarded(call: Callable[[], Ending]) -> Ending:
+    """The outermost shell: what a user did wrong or stopped is a sentence, never a traceback."""
+    try:
+        return call()
+    except HostproofError as error:
+        return Ending(error.status, str(error))
+    except KeyboardInterrupt:
+        return Ending(ExitStatus.COULD_NOT, "interrupted.")
+
+
+def end_with(ending: Ending) -> None:
+    if ending.status is not ExitStatus.YES:
+        raise Exit(ending.sentence, code=int(ending.status))
+    print(ending.sentence)
