@@ -1,4 +1,4 @@
-"""Hosts, groups and setups, as Ansible's own parser reads them; a wrong name or broken file is one sentence."""
+"""Hosts, groups and setups, as Ansible's own parser reads them; what is wrong there is one sentence."""
 
 from __future__ import annotations
 

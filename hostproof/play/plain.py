@@ -48,7 +48,7 @@ class PlainLog:
         word = "unreachable" if failure.unreachable else "failed"
         where = self._checkout.short(failure.task.where)
         self._say(f"{stamp}   {word}: {failure.task.name} on {failure.host} ({where})")
-        # The whole message comes once, at the end; a failure that is rescued needs no more than its first line.
+        # The whole message comes at the end; a failure that is rescued needs no more than one line.
         for line in failure.message.splitlines()[:1]:
             self._say(f"{stamp}     {line}")
 

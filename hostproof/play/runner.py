@@ -22,6 +22,7 @@ from hostproof.play.checkout import Checkout
 from hostproof.play.events import Event
 
 POLL_SECONDS = 1
+CONTROL_FOLDER = "cp"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -31,8 +32,6 @@ class Job:
 
     playbook: Path
     hosts: tuple[str, ...]
-    mark: str
-    """Unique; found in the environment of every process that the job starts."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     check: bool = False
     limit_seconds: int | None = None
@@ -87,7 +86,7 @@ def run(checkout: Checkout, job: Job, on_event: Callable[[Event], None]) -> Fini
 
         def stop_wanted() -> bool:
             if interrupt.asked:
-                left.extend(children.end(job.mark))
+                left.extend(children.end(private))
             return interrupt.asked
 
         def handle(event: Event) -> bool:
@@ -95,19 +94,19 @@ def run(checkout: Checkout, job: Job, on_event: Callable[[Event], None]) -> Fini
             return False  # runner keeps no file of it; the record does
 
         done = ansible_runner.run(
-            **_arguments(checkout, job, Path(private)), event_handler=handle, cancel_callback=stop_wanted
+            **_arguments(checkout, job, private), event_handler=handle, cancel_callback=stop_wanted
         )
         timed_out = done.status == "timeout"
         if interrupt.asked or timed_out:
-            left = children.end(job.mark)
+            left = children.end(private)
         else:
-            children.end_ssh_masters(job.mark)
+            children.end_ssh_masters(f"{private}/{CONTROL_FOLDER}")
     return Finished(int(done.rc), interrupt.asked, timed_out, tuple(left))
 
 
-def _arguments(checkout: Checkout, job: Job, private: Path) -> dict[str, Any]:
+def _arguments(checkout: Checkout, job: Job, private: str) -> dict[str, Any]:
     return {
-        "private_data_dir": str(private),
+        "private_data_dir": private,
         "project_dir": str(checkout.root),
         "playbook": str(job.playbook),
         "inventory": checkout.inventory(),
@@ -122,8 +121,10 @@ def _arguments(checkout: Checkout, job: Job, private: Path) -> dict[str, Any]:
             # ansible-playbook's siblings (ansible-connection, …) must be those of this environment.
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             # A folder of our own, so that its connections can be closed and no other run's are touched.
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{private}/{CONTROL_FOLDER}",
             "ANSIBLE_NOCOLOR": "1",
-            children.MARK: job.mark,
+            # ansible-runner turns host key checking off for everybody who does not insist.
+            "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
+            children.MARK: private,
         },
     }

@@ -7,7 +7,6 @@ import getpass
 import hashlib
 import os
 import platform
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -162,14 +161,13 @@ def _job(checkout: Checkout, order: Order, book: record.Record) -> runner.Job:
         "hostproof_controller_id": controller_id(checkout),
         **order.extra,
     }
-    mark = f"{book.run.run_id}-{secrets.token_hex(4)}"
-    return runner.Job(checkout.playbook(order.playbook), order.hosts, mark, extra, order.check)
+    return runner.Job(checkout.playbook(order.playbook), order.hosts, extra, order.check)
 
 
 def controller_id(checkout: Checkout) -> str:
     """Names this checkout on this machine, the same in every run.
 
-    So a run may take over the host-side lock of an earlier one that died (the local lock keeps out a living one).
+    So a run may take over the host-side lock of an earlier one that died; the local lock keeps out a living one.
     """
     place = hashlib.sha256(f"{_machine()}:{checkout.root}".encode()).hexdigest()[:8]
     return f"{getpass.getuser()}@{platform.node()}:{place}"
