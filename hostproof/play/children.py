@@ -1,8 +1,8 @@
 """Ends what a run started on the controller.
 
-Ansible's workers leave its process group (they call setsid) and ssh masters leave its process tree, so neither
-finds them. Every process of a run carries the path of the run's private folder: in its environment, or (ssh
-masters write over theirs) in its command line.
+Ansible's workers leave its process group (they call setsid) and ssh masters leave its process tree, so
+neither finds them. Every process of a run carries the path of the run's private folder: in its environment,
+or (ssh masters write over theirs) in its command line.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from pathlib import Path
 from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
 from hostproof.judge.model import Outcome
+from hostproof.play import summary
+from hostproof.play.diagnose import diagnose
 from hostproof.play.events import Progress
 from hostproof.play.runner import Finished
 
@@ -64,16 +66,25 @@ def _trouble(finished: Finished, progress: Progress) -> Ending | None:
     if finished.timed_out:
         return Ending(ExitStatus.COULD_NOT, "could not: the time limit passed.")
     if progress.failures:
-        hosts = ", ".join(dict.fromkeys(f.host for f in progress.failures))
-        return Ending(
-            ExitStatus.COULD_NOT, f"could not: {progress.failures[0].task.name!r} failed on {hosts}."
-        )
+        return Ending(ExitStatus.COULD_NOT, f"could not: {_first_failure(progress)}.")
     if finished.rc != 0:
-        return Ending(ExitStatus.COULD_NOT, f"could not: ansible-playbook ended with {finished.rc}.")
+        said = summary.first_complaint(progress) or f"ansible-playbook ended with {finished.rc}"
+        return Ending(ExitStatus.COULD_NOT, f"could not: {said}.")
     if not progress.counts:
         # An empty run must never look like a good one.
         return Ending(ExitStatus.COULD_NOT, "could not: the playbook reached no host.")
     return None
+
+
+def _first_failure(progress: Progress) -> str:
+    first = progress.failures[0]
+    cause = diagnose(first.message)
+    if first.unreachable:
+        what = f"{first.host} is unreachable"
+    else:
+        what = f"{first.task.name!r} failed on {first.host}"
+    more = f", and {len(progress.failures) - 1} more" if len(progress.failures) > 1 else ""
+    return f"{what}{f' ({cause.what})' if cause else ''}{more}"
 
 
 def _hosts_are(progress: Progress) -> str:

@@ -134,7 +134,7 @@ def _is_unreachable(progress: Progress, _event: Event, data: Data) -> Progress:
 
 
 def _complains(progress: Progress, event: Event, _data: Data) -> Progress:
-    said = ANSI.sub("", str(event.get("stdout", ""))).strip()
+    said = ANSI.sub("", str(event.get("stdout", ""))).rstrip()
     return replace(progress, complaints=(*progress.complaints, said)) if said else progress
 
 

@@ -120,16 +120,11 @@ def read(checkout: Checkout) -> Inventory:
             where=source,
             mend="Look for an inventory script or plugin that hangs.",
         ) from error
-    shown = checkout.short(source)
     if done.returncode != 0:
-        raise _malformed(shown, done.stderr, _first_yaml_error(Path(source)))
-    if unknown := re.search(r"Skipping unexpected key \((\S+)\) in group \((\S+)\)", done.stderr):
-        raise HostproofError(
-            f"unknown key {unknown[1]!r} in group {unknown[2]!r}",
-            where=f"inventory {shown}",
-            mend="A group may have vars, children and hosts.",
-        )
-    return parse(shown, done.stdout)
+        raise malformed(source, done.stderr)
+    if error := unknown_key(source, done.stderr):
+        raise error
+    return parse(checkout.short(source), done.stdout)
 
 
 def parse(source: str, listed: str) -> Inventory:
@@ -151,18 +146,42 @@ def _members(group: str, raw: Mapping[str, Any]) -> Iterable[str]:
         yield from _members(child, raw)
 
 
-def _malformed(source: str, stderr: str, yaml_error: str) -> HostproofError:
-    if not Path(source).exists() and "Completely failed" in stderr and not yaml_error:
+def malformed(source: str, stderr: str) -> HostproofError:
+    """The refusal of an inventory that ansible-inventory could not read."""
+    yaml_error = _first_yaml_error(Path(source))
+    says = yaml_error or _yaml_plugin_says(stderr)
+    if not says and "Completely failed to parse" in stderr:
         return HostproofError(
             "the inventory is missing or has no hosts",
             where=f"inventory {source}",
             mend="Write your hosts into inventory/hosts.yml, or point ANSIBLE_INVENTORY at yours.",
         )
     return HostproofError(
-        yaml_error or _yaml_plugin_says(stderr) or _last_error(stderr),
+        says or _last_error(stderr),
         where=f"inventory {source}",
-        mend="Correct the file, then run the same command again.",
+        mend="Correct it, then run the same command again.",
     )
+
+
+def unknown_key(source: str, stderr: str) -> HostproofError | None:
+    """Ansible only warns of a misspelt `hosts:` and goes on without those hosts; here it is an error."""
+    found = re.search(r"Skipping unexpected key \((\S+)\) in group \((\S+)\)", stderr)
+    if not found:
+        return None
+    return HostproofError(
+        f"unknown key {found[1]!r} in group {found[2]!r}",
+        where=_place_of_key(Path(source), found[1]) or f"inventory {source}",
+        mend="A group may have vars, children and hosts.",
+    )
+
+
+def _place_of_key(source: Path, key: str) -> str:
+    pattern = re.compile(rf"^\s*(['\"]?){re.escape(key)}\1\s*:")
+    for path in _yaml_files(source):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if pattern.match(line):
+                return f"{path}:{number}"
+    return ""
 
 
 def _yaml_plugin_says(stderr: str) -> str:
@@ -174,24 +193,25 @@ def _yaml_plugin_says(stderr: str) -> str:
     )
     if not found:
         return ""
-    says = re.sub(r"<class '[\w.]*_AnsibleTagged(\w+)'>", lambda m: m[1].lower(), found["says"])
-    return f"{found['file']}: {says.rstrip('.')}"
+    return f"{found['file']}: {_plain_types(found['says']).rstrip('.')}"
+
+
+def _plain_types(text: str) -> str:
+    return re.sub(r"(?:<class ')?[\w.]*_AnsibleTagged(\w+)(?:'>)?", lambda found: found[1].lower(), text)
 
 
 def _last_error(stderr: str) -> str:
     errors = [line.removeprefix("[ERROR]: ") for line in stderr.splitlines() if line.startswith("[ERROR]: ")]
-    return errors[-1].rstrip(".") if errors else stderr.strip()[-500:] or "ansible-inventory failed silently"
+    return (
+        _plain_types(errors[-1]).rstrip(".")
+        if errors
+        else stderr.strip()[-500:] or "ansible-inventory failed silently"
+    )
 
 
 def _first_yaml_error(source: Path) -> str:
     """file:line:column of the first file that is no YAML. Ansible names none if it is in group_vars."""
-    beside = source.parent if source.is_file() else source
-    candidates = [source] if source.is_file() else []
-    folders = [beside] if source.is_dir() else [beside / "group_vars", beside / "host_vars"]
-    candidates += [
-        p for folder in folders for p in sorted(folder.rglob("*")) if p.suffix in {".yml", ".yaml"}
-    ]
-    for path in candidates:
+    for path in _yaml_files(source):
         try:
             yaml.compose(path.read_text(encoding="utf-8"))
         except yaml.MarkedYAMLError as error:
@@ -201,3 +221,12 @@ def _first_yaml_error(source: Path) -> str:
         except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
             return f"{path}: {error}"
     return ""
+
+
+def _yaml_files(source: Path) -> list[Path]:
+    """The files of an inventory, with group_vars and host_vars beside it."""
+    folders = [source] if source.is_dir() else [source.parent / "group_vars", source.parent / "host_vars"]
+    found = [source] if source.is_file() else []
+    return found + [
+        p for folder in folders for p in sorted(folder.rglob("*")) if p.suffix in {".yml", ".yaml"}
+    ]

@@ -11,7 +11,11 @@ from typing import Any
 TAIL_LINES = 20
 DIFF_LINES = 120
 
-_PREFIX = re.compile(r"^(?:Task failed: |Module failed: |Action failed: )+")
+_PREFIX = re.compile(
+    r"^(?:Task failed: |Module failed: |Action failed: "
+    r"|Data could not be sent to remote host \S+ Make sure this host can be reached over ssh: "
+    r"|Failed to connect to the host via ssh: )+"
+)
 _BARE = {"", "non-zero return code", "MODULE FAILURE", "One or more items failed", "All items completed"}
 
 

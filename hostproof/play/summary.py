@@ -10,6 +10,7 @@ from hostproof.play.diagnose import diagnose
 from hostproof.play.events import Change, Failure, Progress
 
 SHOWN_COMPLAINTS = 30
+_ERROR = "[ERROR"
 
 
 def changes(progress: Progress, *, check: bool) -> Iterator[str]:
@@ -60,7 +61,11 @@ def _failure(checkout: Checkout, failure: Failure) -> Iterator[str]:
 def complaints(progress: Progress) -> Iterator[str]:
     """Ansible's own words when it stopped outside any task (an unreadable playbook, a missing role)."""
     lines = [line for said in progress.complaints for line in said.splitlines()]
-    start = next(
-        (n for n, line in enumerate(lines) if line.startswith("[ERROR]") or line.startswith("ERROR!")), 0
-    )
+    start = next((n for n, line in enumerate(lines) if line.startswith(_ERROR)), 0)
     yield from lines[start : start + SHOWN_COMPLAINTS]
+
+
+def first_complaint(progress: Progress) -> str:
+    """The first error that Ansible named outside any task, or nothing."""
+    errors = (said for said in progress.complaints if said.startswith(_ERROR))
+    return next(errors, "").removeprefix(_ERROR).lstrip("]:! ").rstrip(".")

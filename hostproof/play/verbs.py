@@ -167,7 +167,7 @@ def _job(checkout: Checkout, order: Order, book: record.Record) -> runner.Job:
 def controller_id(checkout: Checkout) -> str:
     """Names this checkout on this machine, the same in every run.
 
-    So a run may take over the host-side lock of an earlier one that died; the local lock keeps out a living one.
+    So a run may take over the host-side lock of one that died; a living one is kept out by the local lock.
     """
     place = hashlib.sha256(f"{_machine()}:{checkout.root}".encode()).hexdigest()[:8]
     return f"{getpass.getuser()}@{platform.node()}:{place}"
