@@ -88,7 +88,7 @@ def _run(command: Sequence[str]) -> int:
 
 def _refusal(task: str, packages: Sequence[str]) -> HostproofError:
     return HostproofError(
-        f"`{task}` needs system packages that are not installed: {', '.join(packages)}",
+        f"`{task}` needs system packages that are missing: {', '.join(packages)}",
         where="this machine",
         mend=_by_hand(packages),
     )

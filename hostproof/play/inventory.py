@@ -122,8 +122,8 @@ def read(checkout: Checkout) -> Inventory:
         ) from error
     if done.returncode != 0:
         raise malformed(source, done.stderr)
-    if error := unknown_key(source, done.stderr):
-        raise error
+    if misspelt := unknown_key(source, done.stderr):
+        raise misspelt
     return parse(checkout.short(source), done.stdout)
 
 

@@ -84,9 +84,9 @@ def test_a_known_setup_passes(found: Inventory) -> None:
 
 def test_an_unknown_setup_is_refused_with_the_hosts_own(found: Inventory) -> None:
     with pytest.raises(HostproofError) as caught:
-        found.check_setups(["epyc01"], ["gpuu"])
+        found.check_setups(["epyc01"], ["gpus"])
     assert str(caught.value) == (
-        "unknown setup 'gpuu' (validation_setups of host epyc01). Did you mean gpu? Known setups: cpu, gpu."
+        "unknown setup 'gpus' (validation_setups of host epyc01). Did you mean gpu or cpu? Known setups: cpu, gpu."
     )
 
 
@@ -102,8 +102,8 @@ def test_a_long_list_of_names_is_cut() -> None:
 # What ansible-inventory of ansible-core 2.19 wrote on stderr; PLACE is the inventory's path.
 YAML_PLUGIN = """[WARNING]: Failed to parse inventory with 'auto' plugin: no root 'plugin' key found
 
-[WARNING]: Failed to parse inventory with 'yaml' plugin: Invalid "hosts" entry for "all" group, requires a dictionary, \
-found "<class 'ansible.module_utils._internal._datatag._AnsibleTaggedList'>" instead.
+[WARNING]: Failed to parse inventory with 'yaml' plugin: Invalid "hosts" entry for "all" group, \
+requires a dictionary, found "<class 'ansible.module_utils._internal._datatag._AnsibleTaggedList'>" instead.
 
 Failed to parse inventory with 'yaml' plugin.
 
@@ -120,9 +120,8 @@ def test_a_wrong_structure_names_file_and_key(tmp_path: Path) -> None:
     place = tmp_path / "hosts.yml"
     place.write_text("all: {hosts: [h1]}\n")
     error = inventory.malformed(str(place), YAML_PLUGIN.replace("PLACE", str(place)))
-    assert error.what == (
-        f'{place}: Invalid "hosts" entry for "all" group, requires a dictionary, found "list" instead'
-    )
+    why = 'Invalid "hosts" entry for "all" group, requires a dictionary, found "list" instead'
+    assert error.what == f"{place}: {why}"
 
 
 def test_broken_yaml_names_file_line_and_column_even_in_group_vars(tmp_path: Path) -> None:
