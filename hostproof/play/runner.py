@@ -23,6 +23,8 @@ from hostproof.play.events import Event
 
 POLL_SECONDS = 1
 CONTROL_FOLDER = "cp"
+LONGEST_TEMPORARY = 40
+"""ssh's control sockets lie two folders deeper, and a socket's path may have 107 characters."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -82,7 +84,7 @@ def run(checkout: Checkout, job: Job, on_event: Callable[[Event], None]) -> Fini
             mend="Is the checkout complete?",
         )
     left: list[int] = []
-    with tempfile.TemporaryDirectory(prefix="hostproof-") as private, listening() as interrupt:
+    with _private_folder() as private, listening() as interrupt:
 
         def stop_wanted() -> bool:
             if interrupt.asked:
@@ -102,6 +104,13 @@ def run(checkout: Checkout, job: Job, on_event: Callable[[Event], None]) -> Fini
         else:
             children.end_ssh_masters(f"{private}/{CONTROL_FOLDER}")
     return Finished(int(done.rc), interrupt.asked, timed_out, tuple(left))
+
+
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    usual = tempfile.gettempdir()
+    return tempfile.TemporaryDirectory(
+        prefix="hostproof-", dir=usual if len(usual) <= LONGEST_TEMPORARY else "/tmp"
+    )
 
 
 def _arguments(checkout: Checkout, job: Job, private: str) -> dict[str, Any]:
