@@ -7,6 +7,7 @@ or (ssh masters write over theirs) in its command line.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 
 import psutil
@@ -14,6 +15,7 @@ import psutil
 MARK = "HOSTPROOF_RUN_MARK"
 POLITE_SECONDS = 3.0
 FORCED_SECONDS = 2.0
+POLL_SECONDS = 0.1
 
 
 def marked(mark: str) -> list[psutil.Process]:
@@ -24,11 +26,18 @@ def marked(mark: str) -> list[psutil.Process]:
 def end(mark: str) -> list[int]:
     """Ends every marked process: SIGTERM, a bounded wait, SIGKILL. Returns the pids that are still there."""
     _signal(marked(mark), psutil.Process.terminate)
-    psutil.wait_procs(marked(mark), timeout=POLITE_SECONDS)
+    _wait(mark, POLITE_SECONDS)
     # Asked anew: a worker may have started a child between the look and the signal.
     _signal(marked(mark), psutil.Process.kill)
-    psutil.wait_procs(marked(mark), timeout=FORCED_SECONDS)
-    return [process.pid for process in marked(mark)]
+    return [process.pid for process in _wait(mark, FORCED_SECONDS)]
+
+
+def _wait(mark: str, seconds: float) -> list[psutil.Process]:
+    """Until none is left, or so long. Reaps no child, as psutil's own wait would: that is pexpect's part."""
+    deadline = time.monotonic() + seconds
+    while (left := marked(mark)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return left
 
 
 def end_ssh_masters(control_folder: str) -> None:

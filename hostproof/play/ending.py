@@ -51,12 +51,17 @@ def of_validate(finished: Finished, progress: Progress, verdict: Outcome | None)
     """The verdict decides, unless something else than the judging failed: that would be half an answer."""
     other = [f for f in progress.failures if f.task.action.rpartition(".")[2] != VERDICT_ACTION]
     if finished.interrupted or other or verdict is None:
-        no_verdict = Ending(ExitStatus.COULD_NOT, "could not: the run ended without a verdict.")
-        return _trouble(finished, progress) or no_verdict
+        return _trouble(finished, progress) or of_verdict(None)
     if finished.rc != 0 and verdict is Outcome.PROVEN:
         return Ending(
             ExitStatus.COULD_NOT, f"could not: ansible-playbook ended with {finished.rc} after the verdict."
         )
+    return of_verdict(verdict)
+
+
+def of_verdict(verdict: Outcome | None) -> Ending:
+    if verdict is None:
+        return Ending(ExitStatus.COULD_NOT, "could not: the run ended without a verdict.")
     return Ending(verdict.exit_status, f"{_VERDICT_WORDS[verdict]}.")
 
 

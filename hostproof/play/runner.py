@@ -76,41 +76,65 @@ def listening() -> Iterator[Interrupt]:
 
 
 def run(checkout: Checkout, job: Job, on_event: Callable[[Event], None]) -> Finished:
-    """Runs the job to its end or to the first stop signal."""
+    """Runs the job to its end or to the first stop signal; nothing it started here outlives it."""
     if not job.playbook.is_file():
         raise HostproofError(
             f"playbook {job.playbook.name} is missing",
             where=str(job.playbook),
             mend="Is the checkout complete?",
         )
-    left: list[int] = []
     with _private_folder() as private, listening() as interrupt:
-
-        def stop_wanted() -> bool:
-            if interrupt.asked:
-                left.extend(children.end(private))
-            return interrupt.asked
-
-        def handle(event: Event) -> bool:
-            on_event(event)
-            return False  # runner keeps no file of it; the record does
-
-        done = ansible_runner.run(
-            **_arguments(checkout, job, private), event_handler=handle, cancel_callback=stop_wanted
-        )
+        hands = _Hands(private, interrupt, on_event)
+        try:
+            done = ansible_runner.run(
+                **_arguments(checkout, job, private),
+                event_handler=hands.event,
+                cancel_callback=hands.stop_wanted,
+            )
+        except BaseException:
+            children.end(private)
+            raise
+        if hands.trouble:
+            raise HostproofError(
+                f"the run was stopped, since its record could not be written: {hands.trouble}",
+                where=str(checkout.runs),
+                mend="Mend that, then run the same command again.",
+            ) from hands.trouble
         timed_out = done.status == "timeout"
         if interrupt.asked or timed_out:
-            left = children.end(private)
-        else:
-            children.end_ssh_masters(f"{private}/{CONTROL_FOLDER}")
-    return Finished(int(done.rc), interrupt.asked, timed_out, tuple(left))
+            return Finished(int(done.rc), interrupt.asked, timed_out, tuple(children.end(private)))
+        children.end_ssh_masters(f"{private}/{CONTROL_FOLDER}")
+    return Finished(int(done.rc))
+
+
+class _Hands:
+    """What ansible-runner calls back: with each event, and once a second to ask whether to stop."""
+
+    def __init__(self, private: str, interrupt: Interrupt, on_event: Callable[[Event], None]) -> None:
+        self._private = private
+        self._interrupt = interrupt
+        self._on_event = on_event
+        self.trouble: OSError | None = None
+
+    def event(self, event: Event) -> bool:
+        try:
+            self._on_event(event)
+        except OSError as error:
+            # ansible-runner would let it go with a debug line, and the rest of the run with it.
+            self.trouble = error
+        return False  # no file of it beside our own record
+
+    def stop_wanted(self) -> bool:
+        if self._interrupt.asked or self.trouble:
+            children.end(self._private)
+            return True
+        return False
 
 
 def _private_folder() -> tempfile.TemporaryDirectory[str]:
     usual = tempfile.gettempdir()
-    return tempfile.TemporaryDirectory(
-        prefix="hostproof-", dir=usual if len(usual) <= LONGEST_TEMPORARY else "/tmp"
-    )
+    short = usual if len(usual) <= LONGEST_TEMPORARY else "/tmp"
+    return tempfile.TemporaryDirectory(prefix="hostproof-", dir=short)
 
 
 def _arguments(checkout: Checkout, job: Job, private: str) -> dict[str, Any]:

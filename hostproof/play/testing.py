@@ -25,6 +25,8 @@ from hostproof.play.plain import clock
 STAGE_LIMIT_SECONDS = 30 * 60
 CLEAN_UP_SECONDS = 90
 
+NAMES = ("lint", "types", "unit", "integration", "molecule", "e2e")
+
 Command = tuple[str, ...]
 
 
@@ -113,7 +115,7 @@ def run_stage(stage: Stage, root: Path, console: Console, speak: Callable[[Comma
         console.print(f"$ {' '.join(command)}", style="bold", markup=False, highlight=False)
         said = speak(command, root)
         if said.status != 0:
-            failed.append(f"{command[0]} (exit status {said.status})")
+            failed.append(f"{' '.join(command[:2])} (exit status {said.status})")
     return Passed(stage.name, tuple(failed), time.monotonic() - started, said.last)
 
 
@@ -130,7 +132,9 @@ def table(done: Sequence[Passed]) -> Table:
 def spoken(command: Command, root: Path) -> Said:
     """Runs a command of this environment; its output goes through as it comes, its last line is kept."""
     last = ""
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
+    colour = {"FORCE_COLOR": "1"} if sys.stdout.isatty() else {"NO_COLOR": "1"}
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+    env = {**os.environ, **colour, "PATH": path}
     with subprocess.Popen(
         command,
         cwd=root,

@@ -52,3 +52,8 @@ def end_with(ending: Ending) -> None:
     if ending.status is not ExitStatus.YES:
         raise Exit(ending.sentence, code=int(ending.status))
     print(ending.sentence)
+
+
+def names_in(text: str) -> list[str]:
+    """'a, b' → ['a', 'b']."""
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from hostproof.exits import ExitStatus
-from hostproof.play import ending, inventory, locks, record, runner, summary
+from hostproof.play import checks, ending, inventory, locks, record, reports, runner, summary
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
 from hostproof.play.events import Event, Progress, step
@@ -85,7 +85,9 @@ def validate(checkout: Checkout, console: Console, names: Sequence[str], setups:
     def judge(finished: runner.Finished, progress: Progress, folder: Path) -> Ending:
         return ending.of_validate(finished, progress, ending.read_verdict(folder))
 
-    return carry_out(checkout, console, order, judge)
+    ended = carry_out(checkout, console, order, judge)
+    reports.show(console, ended.folder)
+    return ended
 
 
 def default_host(checkout: Checkout, found: inventory.Inventory) -> tuple[str, ...]:
@@ -102,6 +104,7 @@ def default_host(checkout: Checkout, found: inventory.Inventory) -> tuple[str, .
 
 def carry_out(checkout: Checkout, console: Console, order: Order, judge: Judge) -> Ended:
     """Runs the order and prints what came of it. Raises HostproofError only before anything has run."""
+    checks.ensure(order.task, checks.HOST)
     start = record.now()
     run_id = record.run_id(order.task, order.hosts, start)
     run = record.Run(

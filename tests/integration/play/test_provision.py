@@ -194,3 +194,18 @@ def test_a_validation_without_a_host_takes_the_one_last_provisioned(site: Site) 
     run = record.load(ended.folder)
     assert run is not None
     assert run.hosts == ("h2",)
+
+
+def test_a_record_that_cannot_be_written_stops_the_run(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_book: record.Record, _event: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(record.Record, "add", full)
+    site.playbook(
+        "provision", {"name": "Take long", "ansible.builtin.command": "sleep 300", "changed_when": True}
+    )
+    with pytest.raises(HostproofError, match=r"could not be written.*No space left"):
+        verbs.provision(site.checkout, Shown().console, ["h1"])
+    kept = record.load(site.checkout.runs / "latest")
+    assert kept is not None
+    assert kept.exit_status == 1

@@ -13,7 +13,7 @@ from hostproof.errors import HostproofError
 from hostproof.play import testing
 from hostproof.play.testing import Passed, Said, Stage
 
-LINT = Stage("lint", (("ruff",), ("yamllint",), ("shellcheck",)))
+LINT = Stage("lint", (("ruff", "check", "."), ("yamllint",), ("shellcheck",)))
 UNIT = Stage("unit", (("pytest",),))
 
 
@@ -30,7 +30,7 @@ def test_every_command_of_a_stage_runs_although_one_fails() -> None:
 
     passed = testing.run_stage(LINT, Path("/"), quiet(), speak)
     assert asked == ["ruff", "yamllint", "shellcheck"]
-    assert passed.failed == ("ruff (exit status 3)",)
+    assert passed.failed == ("ruff check (exit status 3)",)
     assert passed.last == "last words"
 
 

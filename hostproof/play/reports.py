@@ -1,0 +1,56 @@
+"""Finds the report of a past validation and shows it again. The report itself is written during the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from hostproof.errors import HostproofError
+from hostproof.play import record
+from hostproof.play.checkout import Checkout
+from hostproof.play.ending import Ending, of_verdict, read_verdict
+from hostproof.play.inventory import listing, nearest
+
+PAGE = "report.html"
+TEXT = "report.md"
+
+
+def find(checkout: Checkout, run_id: str) -> Path:
+    """The folder of the named run, or of the newest one that has a report."""
+    folders = [folder for folder, _run in record.past(checkout.runs) if (folder / TEXT).is_file()]
+    if not folders:
+        raise HostproofError(
+            "there is no report yet", where=str(checkout.runs), mend="Run: ./inv validate --host NAME"
+        )
+    if not run_id:
+        return folders[0]
+    named = next((folder for folder in folders if folder.name == run_id), None)
+    if named is None:
+        known = [folder.name for folder in folders]
+        raise HostproofError(
+            f"no report of a run {run_id!r}",
+            where=str(checkout.runs),
+            mend=f"{nearest(run_id, known)} {listing('runs', known)}".strip(),
+        )
+    return named
+
+
+def show(console: Console, folder: Path) -> None:
+    """Prints the report and where its page lies; nothing if the run wrote none."""
+    if not (folder / TEXT).is_file():
+        return
+    text = (folder / TEXT).read_text(encoding="utf-8")
+    if console.is_terminal:
+        console.print(Markdown(text))
+    else:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"report: {folder / PAGE}", markup=False, highlight=False, soft_wrap=True)
+
+
+def again(checkout: Checkout, console: Console, run_id: str) -> Ending:
+    """Shows a report once more and ends as its verdict did."""
+    folder = find(checkout, run_id)
+    show(console, folder)
+    return of_verdict(read_verdict(folder))
