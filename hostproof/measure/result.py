@@ -1,7 +1,7 @@
 """`Result`: what was measured, with its circumstances; the one type that crosses from the host to the judge.
 
-Frozen and checked at construction; `to_json` is the only writer, `from_json` the only reader. Samples are never
-dropped or edited: warm-ups are kept apart, a metric that could not be measured carries its reason in `problem`.
+Frozen and checked at construction; `to_json` is the only writer, `from_json` the only reader. Samples are
+never dropped or edited: warm-ups are kept apart, a metric that could not be measured says why in `problem`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ METRICS: Mapping[str, str] = {
     "performance_factor": "tok/s/B",
     "failed_requests": "requests",
 }
-"""Metric name → unit. `latency_at_<N>` (seconds from sending the request to its N-th output token) is a family of
-its own, see `unit_of`. A ratio is 0..1; `performance_factor` is generation tok/s per billion parameters (the seed's PF)."""
+"""Metric name → unit. `latency_at_<N>` (seconds from sending the request to its N-th output token) is a
+family, see `unit_of`. A ratio is 0..1; `performance_factor` is generation tok/s per billion parameters."""
 
 LATENCY_AT = "latency_at_"
 
@@ -62,7 +62,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One metric in one cell of the workload. `samples` in the metric's unit, in the order they were taken."""
+    """One metric in one cell of the workload. `samples` in the metric's unit, in the order taken."""
 
     cell: str
     metric: str
@@ -78,7 +78,9 @@ class Measurement:
     def __post_init__(self) -> None:
         unit_of(self.metric)
         if bool(self.samples) == bool(self.problem):
-            raise ResultError(f"{self.cell}/{self.metric}: needs either samples or a problem, not both or neither")
+            raise ResultError(
+                f"{self.cell}/{self.metric}: needs either samples or a problem, not both or neither"
+            )
         for value in (*self.samples, *self.warmups):
             if not math.isfinite(value):
                 raise ResultError(f"{self.cell}/{self.metric}: {value} is not a number that can be judged")

@@ -1,0 +1,127 @@
+"""Behaviour that is tried before anything is timed. About the protocol, never about how clever the model is.
+
+All requests keep the prefix cache out, so that a greedy answer takes the same path through the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from hostproof.measure.client import Answer, Client
+from hostproof.measure.dialect import Dialect, exactly, greedy
+from hostproof.measure.errors import BadStatus, SampleFailed
+from hostproof.measure.ready import served_models
+from hostproof.measure.result import Check
+
+TOKENS = 24
+PROMPT = "Write one sentence about the sea and one about the mountains."
+SHORT_PROMPTS = ("Say hello.", "Answer with one word: what colour is the sky?", "What is 2 + 2?")
+EOS_TOKENS = 128
+SECONDS = 300.0
+WRONG_KEY = "hostproof-wrong-key"
+
+Attempt = Callable[[], tuple[bool, str]]
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Tries one server."""
+
+    client: Client
+    dialect: Dialect
+    salt: str
+
+    def all(self, first: Answer) -> Iterator[Check]:
+        """`first` is the answer that made the server count as ready."""
+        yield Check("answers", bool(first.text.strip()), f"first answer: {first.text.strip()[:60]!r}")
+        yield self._tried("served_model", self._served_model)
+        if self.client.key:
+            yield self._tried("wrong_key_refused", self._wrong_key)
+        try:
+            whole = self._chat(PROMPT, TOKENS)
+        except SampleFailed as error:
+            yield Check("max_tokens", False, str(error))
+            return
+        yield _max_tokens(whole)
+        yield self._tried("streamed_equals_whole", lambda: self._streamed(whole))
+        yield self._tried("stop", lambda: self._stop(whole))
+        yield self._tried("eos", self._eos)
+
+    def _tried(self, name: str, attempt: Attempt) -> Check:
+        try:
+            passed, detail = attempt()
+        except SampleFailed as error:
+            return Check(name, False, str(error))
+        return Check(name, passed, detail)
+
+    def _chat(self, prompt: str, tokens: int, **more: object) -> Answer:
+        extra = {**exactly(tokens), **self.dialect.cold(self.salt), **more}
+        return self.client.chat(prompt, extra, limit_seconds=SECONDS)
+
+    def _served_model(self) -> tuple[bool, str]:
+        served = served_models(self.client, 30.0)
+        return self.client.model in served, f"/v1/models lists {', '.join(served) or 'nothing'}"
+
+    def _wrong_key(self) -> tuple[bool, str]:
+        for key in (WRONG_KEY, ""):
+            shown = "a wrong key" if key else "no key"
+            try:
+                self.client.with_key(key).chat("hi", exactly(1), limit_seconds=SECONDS)
+            except BadStatus as error:
+                if error.status not in (401, 403):
+                    return False, f"with {shown}: {error}"
+            else:
+                return False, f"the server answered with {shown}"
+        return True, "a wrong key and no key are both refused"
+
+    def _streamed(self, whole: Answer) -> tuple[bool, str]:
+        extra = {**exactly(TOKENS), **self.dialect.cold(self.salt)}
+        streamed = self.client.chat_stream(PROMPT, extra, limit_seconds=SECONDS)
+        if streamed.text == whole.text:
+            return True, f"{len(whole.text)} characters are the same both ways"
+        at = next(
+            (i for i, (a, b) in enumerate(zip(streamed.text, whole.text, strict=False)) if a != b),
+            min(len(streamed.text), len(whole.text)),
+        )
+        here = slice(at, at + 20)
+        return False, f"from character {at}: streamed {streamed.text[here]!r}, whole {whole.text[here]!r}"
+
+    def _stop(self, whole: Answer) -> tuple[bool, str]:
+        word = stop_word(whole.text)
+        if word is None:
+            return False, f"no word in {whole.text[:60]!r} to stop at"
+        stopped = self._chat(PROMPT, TOKENS, stop=[word])
+        right = stopped.finish_reason == "stop" and word not in stopped.text
+        shown = f"{len(stopped.text)} of {len(whole.text)} characters"
+        return right, f"stop at {word!r}: finish_reason {stopped.finish_reason}, {shown}"
+
+    def _eos(self) -> tuple[bool, str]:
+        for prompt in SHORT_PROMPTS:
+            extra = {**greedy(EOS_TOKENS), **self.dialect.cold(self.salt)}
+            answer = self.client.chat(prompt, extra, limit_seconds=SECONDS)
+            if answer.finish_reason == "stop":
+                tokens = answer.usage.completion if answer.usage else "?"
+                return True, f"{prompt!r} was answered and ended after {tokens} tokens"
+        return False, f"{len(SHORT_PROMPTS)} short questions all ran into the limit of {EOS_TOKENS} tokens"
+
+
+def _max_tokens(whole: Answer) -> Check:
+    if whole.usage is None:
+        return Check("max_tokens", False, "the answer has no usage")
+    right = whole.usage.completion == TOKENS and whole.finish_reason == "length"
+    detail = f"asked for {TOKENS}: {whole.usage.completion} tokens, finish_reason {whole.finish_reason}"
+    return Check("max_tokens", right, detail)
+
+
+def stop_word(text: str) -> str | None:
+    """A word from the middle of the answer that does not occur before; None if there is none."""
+    words = text.split()
+    for word in words[len(words) // 3 :]:
+        if (
+            len(word) > 1
+            and not any(word in earlier for earlier in words[: words.index(word)])
+            and text.find(word) > 0
+        ):
+            return word
+    return None

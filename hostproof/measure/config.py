@@ -1,0 +1,122 @@
+"""The configuration of one measurement: who, which server, which workload (docs/contracts.md)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hostproof.measure import workload
+from hostproof.measure.errors import ConfigError
+from hostproof.measure.workload import Workload
+
+SERVER_SCHEMA = "hostproof.server/1"
+SERVERS = ("llama_server", "vllm_server")
+_KEYS = ("run_id", "host", "hardware", "setup", "server", "workload", "deadline_seconds")
+
+
+@dataclass(frozen=True)
+class Server:
+    """What is served and how to reach it; keys that only others need are left out."""
+
+    server: str
+    unit: str
+    url: str
+    api_key_file: str
+    model: str
+    served_name: str
+    parameters_billion: float
+    context: int
+    release: str
+    flags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Config:
+    """`workload_raw` goes into the Result as it came."""
+
+    run_id: str
+    host: str
+    hardware: str
+    setup: str
+    server: Server
+    workload: Workload
+    workload_raw: Mapping[str, Any]
+    deadline_seconds: float
+
+
+def read(path: Path) -> Config:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(str(path), f"is not JSON: {error}") from error
+    return parse(raw)
+
+
+def parse(raw: object) -> Config:
+    top = workload.mapping(raw, "config")
+    workload.only(top, _KEYS, "config")
+    work = workload.parse(top.get("workload"))
+    server = _server(top.get("server"))
+    _fits(work, server)
+    return Config(
+        **{key: _text(top, key, "config") for key in ("run_id", "host", "hardware", "setup")},
+        server=server,
+        workload=work,
+        workload_raw=workload.mapping(top["workload"], "workload"),
+        deadline_seconds=_positive(top, "deadline_seconds", "config"),
+    )
+
+
+def _server(raw: object) -> Server:
+    server = workload.mapping(raw, "server")
+    if server.get("schema") != SERVER_SCHEMA:
+        raise ConfigError(
+            "server.schema", f"is {server.get('schema')!r}, this reader knows {SERVER_SCHEMA!r}"
+        )
+    kind = _text(server, "server", "server")
+    if kind not in SERVERS:
+        raise ConfigError("server.server", f"is {kind!r}; known: {', '.join(SERVERS)}")
+    url = _text(server, "url", "server").rstrip("/")
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise ConfigError("server.url", f"must begin with http:// or https:// and name a host, not {url!r}")
+    return Server(
+        server=kind,
+        unit=_text(server, "unit", "server", empty=True),
+        url=url,
+        api_key_file=_text(server, "api_key_file", "server", empty=True),
+        model=_text(server, "model", "server"),
+        served_name=_text(server, "served_name", "server"),
+        parameters_billion=_positive(server, "parameters_billion", "server"),
+        context=workload.whole(server, "context", "server", least=1),
+        release=_text(server, "release", "server", empty=True),
+        flags={str(k): str(v) for k, v in workload.mapping(server.get("flags"), "server.flags").items()},
+    )
+
+
+def _fits(work: Workload, server: Server) -> None:
+    for index, cell in enumerate(work.cells):
+        need = cell.prompt_tokens + cell.output_tokens
+        if need > server.context:
+            problem = f"needs {need} tokens and more, the server's context is {server.context}"
+            raise ConfigError(f"workload.cells[{index}]", problem)
+
+
+def _text(raw: Mapping[str, Any], key: str, path: str, *, empty: bool = False) -> str:
+    value = raw.get(key)
+    if not isinstance(value, str) or not (value or empty):
+        raise ConfigError(f"{path}.{key}", f"must be a text, not {value!r}")
+    return value
+
+
+def _positive(raw: Mapping[str, Any], key: str, path: str) -> float:
+    value = raw.get(key)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise ConfigError(f"{path}.{key}", f"must be a number above 0, not {value!r}")
+    return float(value)

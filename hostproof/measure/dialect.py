@@ -1,0 +1,52 @@
+"""Where llama-server and vLLM want the same thing said differently. Data; nothing here talks to a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one kind of server is asked."""
+
+    server: str
+    running_count: Mapping[str, Any]
+    """Added to a streamed request, makes every chunk say how many tokens there are so far."""
+    version_path: str
+    version_key: str
+
+    def tokenize(self, model: str, text: str) -> Mapping[str, Any]:
+        """Body of POST /tokenize for the bare text, without the tokens that begin a sequence."""
+        if self.server == "llama_server":
+            return {"content": text, "add_special": False}
+        return {"model": model, "prompt": text, "add_special_tokens": False}
+
+    def cold(self, salt: str) -> Mapping[str, Any]:
+        """Keeps the prefix cache out, whatever the chat template has in common with earlier requests."""
+        return {"cache_prompt": False} if self.server == "llama_server" else {"cache_salt": salt}
+
+    def warm(self) -> Mapping[str, Any]:
+        """Asks for the prefix cache."""
+        return {"cache_prompt": True} if self.server == "llama_server" else {}
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "llama_server": Dialect("llama_server", {"timings_per_token": True}, "/props", "build_info"),
+    "vllm_server": Dialect(
+        "vllm_server", {"stream_options": {"continuous_usage_stats": True}}, "/version", "version"
+    ),
+}
+
+SEED = 20260101
+
+
+def greedy(max_tokens: int) -> dict[str, Any]:
+    """The same answer every time, as far as the server can."""
+    return {"temperature": 0, "seed": SEED, "max_tokens": max_tokens}
+
+
+def exactly(tokens: int) -> dict[str, Any]:
+    """Greedy, and of exactly so many tokens: the token that ends an answer is passed over."""
+    return {**greedy(tokens), "ignore_eos": True}

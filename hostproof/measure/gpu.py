@@ -1,0 +1,68 @@
+"""NVIDIA GPUs through NVML, where there are any: names, and memory, power and energy around a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DRIVER = Path("/proc/driver/nvidia/version")
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """`nvml` is None where there is no GPU, or no way to ask; `problem` says why if there should be one."""
+
+    nvml: Any = None
+    problem: str = ""
+
+    def names(self) -> str:
+        if self.nvml is None:
+            return "none seen"
+        return ", ".join(_text(self.nvml.nvmlDeviceGetName(handle)) for handle in self._handles())
+
+    def driver(self) -> str:
+        return "" if self.nvml is None else _text(self.nvml.nvmlSystemGetDriverVersion())
+
+    def reading(self) -> Mapping[str, float]:
+        """Summed over GPUs, now: memory in use, watts, and millijoules since the driver was loaded."""
+        if self.nvml is None:
+            return {}
+        values: Mapping[str, Callable[[Any, Any], float]] = {
+            "memory_used_bytes": lambda h, n: float(n.nvmlDeviceGetMemoryInfo(h).used),
+            "power_watts": lambda h, n: n.nvmlDeviceGetPowerUsage(h) / 1000,
+            "energy_joules": lambda h, n: n.nvmlDeviceGetTotalEnergyConsumption(h) / 1000,
+        }
+        found = {}
+        for name, ask in values.items():
+            try:
+                found[name] = sum(ask(handle, self.nvml) for handle in self._handles())
+            except self.nvml.NVMLError:
+                continue  # this GPU does not tell; what it does tell is kept
+        return found
+
+    def _handles(self) -> list[Any]:
+        return [self.nvml.nvmlDeviceGetHandleByIndex(i) for i in range(self.nvml.nvmlDeviceGetCount())]
+
+
+def find(driver: Path = DRIVER) -> Gpus:
+    """Without the kernel driver there is nothing to ask, and nothing is missing."""
+    if not driver.exists():
+        return Gpus()
+    try:
+        import pynvml  # noqa: PLC0415  (332 kB that a host without a GPU need not read)
+    except ImportError:
+        return Gpus(problem="pynvml is missing, so the GPU's memory and power were not observed")
+    try:
+        nvml: Any = pynvml
+        nvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        return Gpus(
+            problem=f"NVML does not answer ({error}), so the GPU's memory and power were not observed"
+        )
+    return Gpus(pynvml)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,129 @@
+"""From the runs of a cell to Measurements. Pure; every metric is there, with samples or a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from hostproof.measure import sample
+from hostproof.measure.result import LATENCY_AT, Measurement
+from hostproof.measure.sample import CellRuns, Run
+from hostproof.measure.stream import Stream
+
+Of = Callable[[Run], float | None]
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is the same for all cells of a measurement."""
+
+    parameters_billion: float
+    context: int
+    memory_source: str
+    memory_problem: str
+    has_kv_gauge: bool
+    derives_kv: bool
+    """llama-server: one sequence owns the cache, so its tokens by the context are the usage."""
+
+
+def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]:
+    """Every metric of one cell."""
+    cell, take = cells.cell, _Taker(cells)
+    yield take("ttft", _streamed(sample.ttft))
+    if cell.cache == "cold":
+        yield take("prompt_throughput", _streamed(sample.prompt_throughput))
+    else:
+        yield take.nothing(
+            "prompt_throughput", "the prompt comes from the prefix cache, no speed follows from it"
+        )
+    yield take("generation_throughput", _streamed(sample.generation_throughput))
+    yield _token_gaps(take)
+    for tokens in cell.checkpoints:
+        yield take(f"{LATENCY_AT}{tokens}", _latency_at(tokens))
+    yield _kv_cache(take, about)
+    source = next((found[2] for run in cells.runs if (found := sample.cached(run))), "client")
+    yield take(
+        "prefix_cache_hit_rate", sample.hit_rate, source, "the server does not tell what it had cached"
+    )
+    yield take("cpu_utilisation", _mean_of_cores, "/proc/stat")
+    yield take("peak_memory", lambda run: run.observed.memory, about.memory_source, about.memory_problem)
+    yield take("performance_factor", _factor(about.parameters_billion))
+    yield take("failed_requests", lambda run: None if run.void else float(bool(run.failed)))
+
+
+@dataclass(frozen=True)
+class _Taker:
+    """Takes one figure from each run."""
+
+    cells: CellRuns
+
+    def __call__(self, metric: str, of: Of, source: str = "client", problem: str = "") -> Measurement:
+        samples = self._values(of, warmup=False)
+        if not samples:
+            return self.nothing(metric, self.why_nothing() or problem, source)
+        return Measurement(
+            self.cells.cell.name, metric, samples, self._values(of, warmup=True), source=source
+        )
+
+    def _values(self, of: Of, *, warmup: bool) -> tuple[float, ...]:
+        found = (of(run) for run in self.cells.runs if run.warmup is warmup)
+        return tuple(value for value in found if value is not None)
+
+    def nothing(self, metric: str, problem: str, source: str = "client") -> Measurement:
+        why = problem or f"none of {len(self.cells.measured)} runs shows it"
+        return Measurement(self.cells.cell.name, metric, (), source=source, problem=why)
+
+    def why_nothing(self) -> str:
+        """Empty if there were good runs: then the reason is the metric's own."""
+        measured = self.cells.measured
+        if any(run.stream for run in measured):
+            return ""
+        if not measured:
+            return self.cells.ended or "no run was made"
+        last = measured[-1].failed or measured[-1].void
+        return f"none of {len(measured)} runs gave a sample; the last: {last}"
+
+
+def _streamed(of: Callable[[Stream], float | None]) -> Of:
+    return lambda run: of(run.stream) if run.stream else None
+
+
+def _latency_at(tokens: int) -> Of:
+    return _streamed(lambda stream: sample.latency_at(stream, tokens))
+
+
+def _token_gaps(take: _Taker) -> Measurement:
+    cells, metric = take.cells, "inter_token_latency"
+    samples = _gaps(cells.runs, warmup=False)
+    if not samples:
+        return take.nothing(metric, take.why_nothing())
+    return Measurement(cells.cell.name, metric, samples, _gaps(cells.runs, warmup=True), over="tokens")
+
+
+def _gaps(runs: Sequence[Run], *, warmup: bool) -> tuple[float, ...]:
+    streams = [run.stream for run in runs if run.stream and run.warmup is warmup]
+    return tuple(round(gap, 7) for stream in streams for gap in sample.gaps(stream))
+
+
+def _kv_cache(take: _Taker, about: Circumstances) -> Measurement:
+    if about.derives_kv and not about.has_kv_gauge:
+        return take("kv_cache_usage", _streamed(_share_of(about.context)), "derived")
+    problem = "no scrape of /metrics fell into a run" if about.has_kv_gauge else "the server does not tell"
+    return take("kv_cache_usage", lambda run: run.observed.kv_cache_usage, "server:/metrics", problem)
+
+
+def _share_of(context: int) -> Callable[[Stream], float | None]:
+    return lambda stream: (stream.usage.prompt + stream.usage.completion) / context if stream.usage else None
+
+
+def _mean_of_cores(run: Run) -> float | None:
+    cores = run.observed.cores
+    return sum(cores.values()) / len(cores) if cores else None
+
+
+def _factor(parameters_billion: float) -> Of:
+    def factor(stream: Stream) -> float | None:
+        speed = sample.generation_throughput(stream)
+        return speed / parameters_billion if speed is not None else None
+
+    return _streamed(factor)

@@ -1,0 +1,215 @@
+"""A whole measurement: ready, checks, cells, Result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from hostproof import __version__
+from hostproof.measure import (
+    agreements,
+    environment,
+    gpu,
+    metrics,
+    metrics_page,
+    procfs,
+    progress,
+    ready,
+    remarks,
+    unit,
+)
+from hostproof.measure.bench import Bench
+from hostproof.measure.checks import Checker
+from hostproof.measure.client import Client, read_key
+from hostproof.measure.config import Config
+from hostproof.measure.dialect import DIALECTS
+from hostproof.measure.errors import DeadlinePassed, SampleFailed
+from hostproof.measure.metrics_page import Page
+from hostproof.measure.result import Agreement, Check, Result, Setup
+from hostproof.measure.sample import CellRuns, Run
+from hostproof.measure.transport import HttpTransport
+from hostproof.measure.workload import Cell
+
+READY_SECONDS = 120.0
+MOST_FAILURES_IN_A_ROW = 3
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Where progress goes: `line` for people, `event` for programs."""
+
+    line: Callable[[str], None]
+    event: Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the cells gave."""
+
+    done: tuple[CellRuns, ...]
+    agreements: tuple[Agreement, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that a Result is made of."""
+
+    config: Config
+    bench: Bench
+    measured: Measured
+    checks: tuple[Check, ...]
+    environment: Mapping[str, str]
+    started: str
+    used: Mapping[str, float]
+    """What the instrument itself took: `cpu_seconds` of `wall_seconds`."""
+
+
+def client_of(config: Config) -> Client:
+    server = config.server
+    return Client(HttpTransport(server.url), server.served_name, read_key(server.api_key_file))
+
+
+def measure(config: Config, voice: Voice) -> Result:
+    """Raises Stopped if nothing could be measured; a server that fails later is in the Result."""
+    started, begun, cpu = _now(), time.monotonic(), time.process_time()
+    client = client_of(config)
+    dialect = DIALECTS[config.server.server]
+    gpus = gpu.find()
+    first = ready.wait(client, min(READY_SECONDS, config.deadline_seconds))
+    about = environment.gather(client, dialect, config.server, gpus, __version__)
+    checks = tuple(_told(Checker(client, dialect, f"{config.run_id}/checks").all(first), voice))
+    bench = Bench(
+        client=client,
+        dialect=dialect,
+        unit=unit.find(config.server.unit),
+        gpus=gpus,
+        run_id=config.run_id,
+        workload_id=f"{config.workload.name}/{config.workload.version}",
+        scrapes=dialect.server == "vllm_server" or _has_kv_gauge(client),
+        until=begun + config.deadline_seconds,
+    )
+    measured = _cells(bench, config.workload.cells, voice)
+    used = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.monotonic() - begun}
+    return _result(Found(config, bench, measured, checks, about, started, used))
+
+
+def _told(checks: Iterable[Check], voice: Voice) -> Iterator[Check]:
+    for check in checks:
+        voice.line(f"check {check.name}: {'yes' if check.passed else 'NO'} ({check.detail})")
+        yield check
+
+
+def _cells(bench: Bench, cells: tuple[Cell, ...], voice: Voice) -> Measured:
+    done: list[CellRuns] = []
+    agreed: list[Agreement] = []
+    for cell in cells:
+        cell_runs, before = _cell(bench, cell, voice)
+        done.append(cell_runs)
+        agreed += agreements.agreements(cell_runs, before, _page_or_empty(bench))
+    return Measured(tuple(done), tuple(agreed))
+
+
+def _cell(bench: Bench, cell: Cell, voice: Voice) -> tuple[CellRuns, Page]:
+    """The runs, and /metrics as it was before the first measured one."""
+    runs: list[Run] = []
+    before, ended = metrics_page.EMPTY, ""
+    plan = [(number + 1, True) for number in range(cell.warmups)]
+    plan += [(number + 1, False) for number in range(cell.runs)]
+    try:
+        for number, warmup in plan:
+            if (number, warmup) == (1, False):
+                before = _page_or_empty(bench)
+            runs.append(bench.run(cell, number, warmup=warmup))
+            voice.line(progress.line(cell, runs[-1]))
+            voice.event(progress.event(cell, runs[-1]))
+            ended = _given_up(runs)
+            if ended:
+                break
+    except DeadlinePassed as error:
+        ended = str(error)
+    return CellRuns(cell, tuple(runs), ended), before
+
+
+def _given_up(runs: list[Run]) -> str:
+    last = runs[-MOST_FAILURES_IN_A_ROW:]
+    if len(last) == MOST_FAILURES_IN_A_ROW and all(run.failed for run in last):
+        return f"{MOST_FAILURES_IN_A_ROW} failed in a row; the last: {last[-1].failed}"
+    return ""
+
+
+def _page_or_empty(bench: Bench) -> Page:
+    try:
+        return bench.page()
+    except SampleFailed:
+        return metrics_page.EMPTY  # then there is no agreement to tell, and the runs say why
+
+
+def _has_kv_gauge(client: Client) -> bool:
+    try:
+        return metrics_page.kv_cache_usage(metrics_page.parse(client.get("/metrics"))) is not None
+    except SampleFailed:
+        return False  # llama-server without --metrics; its answers tell the rest
+
+
+def _result(found: Found) -> Result:
+    config, server = found.config, found.config.server
+    done, bench = found.measured.done, found.bench
+    cold = remarks.cold_check(done)
+    return Result(
+        run_id=config.run_id,
+        host=config.host,
+        hardware=config.hardware,
+        setup=Setup(config.setup, server.server, server.model, server.parameters_billion, server.flags),
+        workload=config.workload_raw,
+        started=found.started,
+        finished=_now(),
+        environment=found.environment,
+        measurements=tuple(m for cells in done for m in metrics.measurements(cells, _circumstances(found))),
+        checks=(*found.checks, *([cold] if cold else [])),
+        agreements=found.measured.agreements,
+        telemetry=_telemetry(done, found.used),
+        gaps=(*_absences(bench), *remarks.gaps(done)),
+    )
+
+
+def _circumstances(found: Found) -> metrics.Circumstances:
+    server, bench = found.config.server, found.bench
+    return metrics.Circumstances(
+        parameters_billion=server.parameters_billion,
+        context=server.context,
+        memory_source=bench.unit.source,
+        memory_problem=bench.unit.problem or "the processes of the unit cannot be read",
+        has_kv_gauge=bench.scrapes,
+        derives_kv=server.server == "llama_server",
+    )
+
+
+def _absences(bench: Bench) -> Iterator[str]:
+    if bench.gpus.problem:
+        yield bench.gpus.problem
+    if bench.unit.problem:
+        yield f"peak memory was not observed: {bench.unit.problem}"
+
+
+def _telemetry(done: tuple[CellRuns, ...], used: Mapping[str, float]) -> dict[str, Any]:
+    runs = [run for cells in done for run in cells.measured if run.stream]
+    told: dict[str, Any] = {
+        "cpu_per_core": list(procfs.mean_per_core([run.observed.cores for run in runs]).values()),
+        "connect_seconds_max": max((run.stream.connect_seconds for run in runs if run.stream), default=0.0),
+        "instrument": dict(used),
+    }
+    gpus = [run.observed.gpu for run in runs if run.observed.gpu]
+    if gpus:
+        told["gpu"] = {
+            "memory_used_bytes_max": max(g.get("memory_used_bytes", 0.0) for g in gpus),
+            "energy_joules": sum(g.get("energy_joules", 0.0) for g in gpus),
+            "power_watts_max": max(g.get("power_watts", 0.0) for g in gpus),
+        }
+    return told
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,102 @@
+"""What one run left behind, and the figures that follow from it alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hostproof.measure.stream import Stream
+from hostproof.measure.workload import Cell
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was seen of the host and the server's own pages during one run; None: not seen."""
+
+    kv_cache_usage: float | None = None
+    prefix_hits: tuple[float, float] | None = None
+    """Tokens found in the prefix cache, and tokens looked up, by the server's counters."""
+    cores: Mapping[int, float] = field(default_factory=dict)
+    memory: float | None = None
+    gpu: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One request. Exactly one of `stream`, `failed` and `void` says how it went."""
+
+    number: int
+    warmup: bool
+    stream: Stream | None = None
+    failed: str = ""
+    void: str = ""
+    observed: Observed = field(default_factory=Observed)
+
+
+@dataclass(frozen=True)
+class CellRuns:
+    """A cell and what came of it; `ended` says why there are fewer runs than asked, if so."""
+
+    cell: Cell
+    runs: tuple[Run, ...]
+    ended: str = ""
+
+    @property
+    def measured(self) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if not run.warmup)
+
+
+def ttft(stream: Stream) -> float:
+    """Seconds from sending the request to the first token."""
+    return stream.arrivals[0].at
+
+
+def generation_throughput(stream: Stream) -> float | None:
+    """Tokens after the first arrival by the time they took: (n − 1) / (t_last − t_first) if alone."""
+    first, last = stream.arrivals[0], stream.arrivals[-1]
+    took = last.at - first.at
+    return (stream.tokens - first.tokens) / took if took > 0 else None
+
+
+def prompt_throughput(stream: Stream) -> float | None:
+    """Prompt tokens (chat template included, as the server counts) by the time to the first token."""
+    return stream.usage.prompt / ttft(stream) if stream.usage and ttft(stream) > 0 else None
+
+
+def latency_at(stream: Stream, tokens: int) -> float | None:
+    """Seconds from sending the request until the answer had so many tokens."""
+    seen = 0
+    for arrival in stream.arrivals:
+        seen += arrival.tokens
+        if seen >= tokens:
+            return arrival.at
+    return None
+
+
+def gaps(stream: Stream) -> Iterator[float]:
+    """Seconds between tokens. Of tokens that came together each gets an even share of their gap."""
+    before = stream.arrivals[0].at
+    for arrival in stream.arrivals[1:]:
+        yield from [(arrival.at - before) / arrival.tokens] * arrival.tokens
+        before = arrival.at
+
+
+def cached(run: Run) -> tuple[float, float, str] | None:
+    """Prompt tokens from the prefix cache, prompt tokens in all, and who says so."""
+    stream = run.stream
+    if stream is None:
+        return None
+    timings: Mapping[str, Any] = stream.timings
+    if "cache_n" in timings and "prompt_n" in timings:
+        return timings["cache_n"], timings["cache_n"] + timings["prompt_n"], "server:timings"
+    if stream.usage and stream.usage.cached is not None:
+        return stream.usage.cached, stream.usage.prompt, "server:usage"
+    if run.observed.prefix_hits:
+        return *run.observed.prefix_hits, "server:/metrics"
+    return None
+
+
+def hit_rate(run: Run) -> float | None:
+    found = cached(run)
+    return found[0] / found[1] if found and found[1] else None

@@ -1,0 +1,58 @@
+"""Looks at something again and again while a run goes on, for never more than a fiftieth of a core."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from hostproof.measure.errors import MeasureError
+
+FIRST_LOOK_SECONDS = 0.2
+SHARE = 50
+"""A look that took t seconds is not repeated before SHARE × t."""
+
+Probe = Callable[[], float | None]
+
+
+class Watch:
+    """`with Watch(probe, 1.0) as watch: …; watch.peak`. A probe that fails is told once in `problem`."""
+
+    def __init__(self, probe: Probe, interval: float) -> None:
+        self._probe = probe
+        self._interval = interval
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self.readings: list[float] = []
+        self.problem = ""
+
+    @property
+    def peak(self) -> float | None:
+        return max(self.readings, default=None)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._thread.join(timeout=5.0)
+
+    def look(self) -> float:
+        """One reading; returns how long it took."""
+        begun = time.monotonic()
+        try:
+            reading = self._probe()
+        except (MeasureError, OSError, ValueError) as error:
+            self.problem = self.problem or str(error)
+        else:
+            self.readings += [] if reading is None else [reading]
+        return time.monotonic() - begun
+
+    def _run(self) -> None:
+        pause = min(FIRST_LOOK_SECONDS, self._interval)
+        while not self._end.wait(pause):
+            pause = max(self._interval, SHARE * self.look())
