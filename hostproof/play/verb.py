@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
 from invoke.context import Context
@@ -41,11 +43,26 @@ def verb(
 def guarded(call: Callable[[], Ending]) -> Ending:
     """The outermost shell: what a user did wrong or stopped is a sentence, never a traceback."""
     try:
-        return call()
+        with _stopping_by_signal():
+            return call()
     except HostproofError as error:
         return Ending(error.status, str(error))
     except KeyboardInterrupt:
         return Ending(ExitStatus.COULD_NOT, "interrupted.")
+
+
+@contextlib.contextmanager
+def _stopping_by_signal() -> Iterator[None]:
+    """SIGTERM and SIGHUP unwind like Ctrl-C, so that every `finally` on the way cleans up."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end_with(ending: Ending) -> None:
