@@ -143,7 +143,7 @@ def _arguments(checkout: Checkout, job: Job, private: str) -> dict[str, Any]:
         "project_dir": str(checkout.root),
         "playbook": str(job.playbook),
         "inventory": checkout.inventory(),
-        "limit": ":".join(job.hosts),
+        "limit": ",".join(job.hosts),
         "extravars": dict(job.extra),
         "cmdline": "--check --diff" if job.check else "--diff",
         "quiet": True,

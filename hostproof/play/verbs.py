@@ -122,7 +122,7 @@ def carry_out(checkout: Checkout, console: Console, order: Order, judge: Judge) 
         if finished.interrupted:
             ended = replace(ended, sentence=_tidy_up(checkout, console, order, book, finished))
         for line in _closing_lines(checkout, order, progress, ended, book.folder):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, style=_style(line), markup=False, highlight=False, soft_wrap=True)
             book.say(line)
         book.end(ended.status, ended.sentence, progress, interrupted=finished.interrupted)
     return Ended(ended, progress, finished, book.folder)
@@ -202,6 +202,12 @@ def _tidy_up(
     if done.rc == 0:
         return f"interrupted; the host was let go and the next run continues from here. {resume}"
     return f"interrupted; the host could not be asked to let go, the next run takes over. {resume}"
+
+
+def _style(line: str) -> str:
+    if line.startswith(("FAILED", "UNREACHABLE", "[ERROR")):
+        return "bold red"
+    return "bold" if line.startswith("  mend:") else ""
 
 
 def _closing_lines(
