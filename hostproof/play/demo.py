@@ -18,7 +18,6 @@ from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
 from hostproof.play.plain import clock
 
-
 Made = TypeVar("Made")
 
 
