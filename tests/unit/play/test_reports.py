@@ -62,5 +62,5 @@ def test_an_unknown_run_is_refused_with_the_known(tmp_path: Path) -> None:
 
 
 def test_no_report_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(HostproofError, match="there is no report yet.*./inv validate"):
+    with pytest.raises(HostproofError, match=r"there is no report yet.*\./inv validate"):
         shown(Checkout(tmp_path), "")
