@@ -16,7 +16,12 @@ _PREFIX = re.compile(
     r"|Data could not be sent to remote host \S+ Make sure this host can be reached over ssh: "
     r"|Failed to connect to the host via ssh: )+"
 )
-_BARE = {"", "non-zero return code", "MODULE FAILURE", "One or more items failed", "All items completed"}
+# Messages that say nothing: the program's own output says more. ansible-core 2.19 and 2.21 differ in the first.
+_BARE = re.compile(
+    r"(?:The command exited with a )?non-zero return code|MODULE FAILURE.*|One or more items failed"
+    r"|All items completed|See stdout/stderr.*|",
+    re.DOTALL,
+)
 
 
 def words(res: Mapping[str, Any]) -> str:
@@ -31,7 +36,7 @@ def words(res: Mapping[str, Any]) -> str:
     errors = res.get("argument_errors")
     if isinstance(errors, list):
         return "\n".join([message, *(f"- {error}" for error in errors)])
-    if message.rstrip(".:") in _BARE or message.startswith("MODULE FAILURE"):
+    if _BARE.fullmatch(message.rstrip(".:")):
         return _output(res) or message or "no message"
     return message
 

@@ -26,6 +26,18 @@ from hostproof.play.results import DIFF_LINES, TAIL_LINES, diff_of, words
             },
             "exit status 2 of `ls /nope`\nno such file",
         ),
+        (
+            {"msg": "The command exited with a non-zero return code.", "rc": 2, "cmd": ["x"], "stderr": "no"},
+            "exit status 2 of `x`\nno",
+        ),
+        (
+            {
+                "msg": "MODULE FAILURE\nSee stdout/stderr for the exact error",
+                "rc": 1,
+                "module_stderr": "boom",
+            },
+            "exit status 1\nboom",
+        ),
         ({"censored": "the output has been hidden"}, "the task keeps its output secret (no_log)"),
         (
             {
