@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import hostproof
+from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
 from hostproof.play import scrub
 from hostproof.play.events import Event, Progress
@@ -138,6 +139,9 @@ def opened(runs: Path, run: Run) -> Iterator[Record]:
         _point_latest(runs, run.run_id)
         try:
             yield record
+        except HostproofError as error:
+            record.end(error.status, str(error), Progress(), interrupted=False)
+            raise
         finally:
             if not record.ended:
                 record.end(ExitStatus.COULD_NOT, "stopped before it could end", Progress(), interrupted=True)

@@ -16,7 +16,7 @@ _PREFIX = re.compile(
     r"|Data could not be sent to remote host \S+ Make sure this host can be reached over ssh: "
     r"|Failed to connect to the host via ssh: )+"
 )
-# Messages that say nothing: the program's own output says more. ansible-core 2.19 and 2.21 differ in the first.
+# Messages that say nothing: the program's output says more. ansible-core 2.19 and 2.21 differ in the first.
 _BARE = re.compile(
     r"(?:The command exited with a )?non-zero return code|MODULE FAILURE.*|One or more items failed"
     r"|All items completed|See stdout/stderr.*|",

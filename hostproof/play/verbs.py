@@ -103,7 +103,7 @@ def default_host(checkout: Checkout, found: inventory.Inventory) -> tuple[str, .
 
 
 def carry_out(checkout: Checkout, console: Console, order: Order, judge: Judge) -> Ended:
-    """Runs the order and prints what came of it. Raises HostproofError only before anything has run."""
+    """Runs the order and prints what came of it; the record says the same."""
     checks.ensure(order.task, checks.HOST)
     start = record.now()
     run_id = record.run_id(order.task, order.hosts, start)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
 from hostproof.play import record
 
@@ -57,6 +58,15 @@ def test_a_crash_is_written_down_as_one(tmp_path: Path) -> None:
     run = record.load(tmp_path / "latest")
     assert run is not None
     assert (run.exit_status, run.interrupted) == (1, True)
+
+
+def test_a_refusal_is_written_down_with_its_sentence(tmp_path: Path) -> None:
+    refusal = HostproofError("playbook is missing", where="playbooks", mend="Fetch it.")
+    with pytest.raises(HostproofError), record.opened(tmp_path, a_run()):
+        raise refusal
+    run = record.load(tmp_path / "latest")
+    assert run is not None
+    assert (run.sentence, run.interrupted) == ("playbook is missing (playbooks). Fetch it.", False)
 
 
 def test_latest_points_at_the_newest_run(tmp_path: Path) -> None:
