@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from rich.console import Console
 
 from hostproof.exits import ExitStatus
-from hostproof.play import reports, verbs
+from hostproof.play import inventory, reports, verbs
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
 from hostproof.play.plain import clock
@@ -24,11 +24,11 @@ Made = TypeVar("Made")
 class Lab(Protocol):
     """What the demo wants of a lab."""
 
-    def build_parts(self) -> None:
-        """Makes the models, images and wheels that the host will be given."""
-
     def up(self) -> str:
         """Starts the host (again, if it was half up) and returns its name in the inventory."""
+
+    def build_parts(self, servers: Sequence[str]) -> None:
+        """Makes the models, images and wheels that these servers need."""
 
     def down(self) -> None:
         """Takes away whatever `up` made, also of one that failed."""
@@ -37,6 +37,8 @@ class Lab(Protocol):
 class Deeds(Protocol):
     """The verbs that the demo strings together; tests hand in others."""
 
+    def servers(self, host: str) -> Sequence[str]: ...
+
     def provision(self, host: str) -> verbs.Ended: ...
 
     def validate(self, host: str) -> verbs.Ended: ...
@@ -44,14 +46,23 @@ class Deeds(Protocol):
 
 @dataclass(frozen=True)
 class RealDeeds:
-    """The verbs as a user would type them."""
+    """The verbs as a user would type them. With `setups`, servers that they do not need are left out."""
 
     checkout: Checkout
     console: Console
     setups: Sequence[str] = ()
 
+    def servers(self, host: str) -> Sequence[str]:
+        found = inventory.read(self.checkout)
+        found.check_setups([host], self.setups)
+        return found.servers(host, self.setups)
+
     def provision(self, host: str) -> verbs.Ended:
-        return verbs.provision(self.checkout, self.console, [host])
+        idle = set(inventory.read(self.checkout).servers(host)) - set(self.servers(host))
+        # A server without a model is left out by every role.
+        return verbs.provision(
+            self.checkout, self.console, [host], {f"{server}_model": "" for server in sorted(idle)}
+        )
 
     def validate(self, host: str) -> verbs.Ended:
         return verbs.validate(self.checkout, self.console, [host], self.setups)
@@ -90,8 +101,9 @@ def run(console: Console, lab: Lab, deeds: Deeds, *, keep: bool) -> Ending:
 
 
 def _job(headings: Headings, lab: Lab, deeds: Deeds) -> Ending:
-    headings.step("Build models, images and wheels", lab.build_parts)
     host = headings.step("Start a throwaway host", lab.up)
+    servers = deeds.servers(host)
+    headings.step("Build models, images and wheels", lambda: lab.build_parts(servers))
     first = headings.step("Provision it", lambda: deeds.provision(host))
     if first.ending.status is not ExitStatus.YES:
         return first.ending

@@ -41,6 +41,13 @@ class Inventory:
         wished = self.hostvars[host].get("validation_setups", {})
         return tuple(wished) if isinstance(wished, Mapping) else ()
 
+    def servers(self, host: str, setups: Sequence[str] = ()) -> tuple[str, ...]:
+        """Servers behind the named setups of a host, or behind all of them; each once."""
+        wished = self.hostvars[host].get("validation_setups", {})
+        names = [name for name in self.setups(host) if not setups or name in setups]
+        found = (wished[name].get("server") for name in names if isinstance(wished[name], Mapping))
+        return tuple(dict.fromkeys(server for server in found if isinstance(server, str)))
+
     def choose(self, names: Sequence[str]) -> tuple[str, ...]:
         """Hosts behind names of hosts and groups, each once. Raises for an unknown, empty or absent name."""
         if not names:

@@ -57,9 +57,11 @@ class Ended:
 Judge = Callable[[runner.Finished, Progress, Path], Ending]
 
 
-def provision(checkout: Checkout, console: Console, names: Sequence[str]) -> Ended:
+def provision(
+    checkout: Checkout, console: Console, names: Sequence[str], extra: Mapping[str, Any] | None = None
+) -> Ended:
     hosts = inventory.read(checkout).choose(names)
-    order = Order("provision", "provision", hosts, {"host": list(names)})
+    order = Order("provision", "provision", hosts, {"host": list(names)}, extra or {})
     return carry_out(
         checkout, console, order, lambda finished, progress, _: ending.of_provision(finished, progress)
     )

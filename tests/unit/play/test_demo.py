@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from rich.console import Console
 
 from hostproof.exits import ExitStatus
 from hostproof.play import demo
+from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
 from hostproof.play.events import Counts, Progress
+from hostproof.play.inventory import Inventory
 from hostproof.play.runner import Finished
 from hostproof.play.verbs import Ended
 
@@ -35,7 +38,11 @@ class Pretend:
         if name == self.fails:
             raise KeyboardInterrupt
 
-    def build_parts(self) -> None:
+    def servers(self, host: str) -> list[str]:
+        return ["llama_server"]
+
+    def build_parts(self, servers: Sequence[str]) -> None:
+        assert list(servers) == ["llama_server"]
         self._call("parts")
 
     def up(self) -> str:
@@ -66,7 +73,7 @@ def test_the_whole_job_in_order(tmp_path: Path) -> None:
     pretend = Pretend(tmp_path)
     (tmp_path / "report.html").touch()
     ending, shown = run(pretend)
-    assert pretend.calls == ["parts", "up", "provision lab1", "provision lab1", "validate lab1", "down"]
+    assert pretend.calls == ["up", "parts", "provision lab1", "provision lab1", "validate lab1", "down"]
     assert ending.status is ExitStatus.YES
     assert f"Open the report: {tmp_path}/report.html" in shown
 
@@ -84,7 +91,7 @@ def test_a_failed_provision_ends_it(tmp_path: Path) -> None:
     pretend = Pretend(tmp_path, provisioned=Ending(ExitStatus.COULD_NOT, "could not."))
     ending, _ = run(pretend)
     assert ending.status is ExitStatus.COULD_NOT
-    assert pretend.calls == ["parts", "up", "provision lab1", "down"]
+    assert pretend.calls == ["up", "parts", "provision lab1", "down"]
 
 
 def test_it_ends_as_its_validation(tmp_path: Path) -> None:
@@ -107,3 +114,17 @@ def test_keep_leaves_the_host_and_says_how_to_go_on(tmp_path: Path) -> None:
     _, shown = run(pretend, keep=True)
     assert "down" not in pretend.calls
     assert "./inv lab.down" in shown
+
+
+def test_with_a_setup_named_only_its_server_is_provisioned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    setups = {"cpu": {"server": "llama_server"}, "gpu": {"server": "vllm_server"}}
+    found = Inventory("inventory", {"lab1": {"validation_setups": setups}}, {})
+    monkeypatch.setattr(demo.inventory, "read", lambda _checkout: found)
+    given: list[object] = []
+    monkeypatch.setattr(demo.verbs, "provision", lambda _checkout, _console, *rest: given.extend(rest))
+    deeds = demo.RealDeeds(Checkout(tmp_path), Console(file=io.StringIO()), ["cpu"])
+    assert deeds.servers("lab1") == ("llama_server",)
+    deeds.provision("lab1")
+    assert given == [["lab1"], {"vllm_server_model": ""}]
