@@ -1,0 +1,1 @@
+"""Throwaway hosts and the parts they are made of. Uses hostproof, is never used by it."""
