@@ -5,8 +5,9 @@ All requests keep the prefix cache out, so that a greedy answer takes the same p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hostproof.measure.client import Answer, Client
 from hostproof.measure.dialect import Dialect, exactly, greedy
@@ -16,8 +17,8 @@ from hostproof.measure.result import Check
 
 TOKENS = 24
 PROMPT = "Write one sentence about the sea and one about the mountains."
-SHORT_PROMPTS = ("Say hello.", "Answer with one word: what colour is the sky?", "What is 2 + 2?")
-EOS_TOKENS = 128
+SHORT_PROMPTS = ("Reply with the single word: yes", "Say good night.", "What is the capital of France?")
+EOS_TOKENS = 64
 SECONDS = 300.0
 WRONG_KEY = "hostproof-wrong-key"
 
@@ -39,7 +40,8 @@ class Checker:
         if self.client.key:
             yield self._tried("wrong_key_refused", self._wrong_key)
         try:
-            whole = self._chat(PROMPT, TOKENS)
+            extra = {**exactly(TOKENS), **self._cold("whole")}
+            whole = self.client.chat(PROMPT, extra, limit_seconds=SECONDS)
         except SampleFailed as error:
             yield Check("max_tokens", False, str(error))
             return
@@ -55,9 +57,8 @@ class Checker:
             return Check(name, False, str(error))
         return Check(name, passed, detail)
 
-    def _chat(self, prompt: str, tokens: int, **more: object) -> Answer:
-        extra = {**exactly(tokens), **self.dialect.cold(self.salt), **more}
-        return self.client.chat(prompt, extra, limit_seconds=SECONDS)
+    def _cold(self, occasion: str) -> Mapping[str, Any]:
+        return self.dialect.cold(f"{self.salt}/{occasion}")
 
     def _served_model(self) -> tuple[bool, str]:
         served = served_models(self.client, 30.0)
@@ -76,7 +77,7 @@ class Checker:
         return True, "a wrong key and no key are both refused"
 
     def _streamed(self, whole: Answer) -> tuple[bool, str]:
-        extra = {**exactly(TOKENS), **self.dialect.cold(self.salt)}
+        extra = {**exactly(TOKENS), **self._cold("streamed")}
         streamed = self.client.chat_stream(PROMPT, extra, limit_seconds=SECONDS)
         if streamed.text == whole.text:
             return True, f"{len(whole.text)} characters are the same both ways"
@@ -88,17 +89,18 @@ class Checker:
         return False, f"from character {at}: streamed {streamed.text[here]!r}, whole {whole.text[here]!r}"
 
     def _stop(self, whole: Answer) -> tuple[bool, str]:
-        word = stop_word(whole.text)
+        word = stop_text(whole.text)
         if word is None:
-            return False, f"no word in {whole.text[:60]!r} to stop at"
-        stopped = self._chat(PROMPT, TOKENS, stop=[word])
+            return False, f"nothing in {whole.text[:60]!r} to stop at"
+        extra = {**exactly(TOKENS), **self._cold("stop"), "stop": [word]}
+        stopped = self.client.chat(PROMPT, extra, limit_seconds=SECONDS)
         right = stopped.finish_reason == "stop" and word not in stopped.text
         shown = f"{len(stopped.text)} of {len(whole.text)} characters"
         return right, f"stop at {word!r}: finish_reason {stopped.finish_reason}, {shown}"
 
     def _eos(self) -> tuple[bool, str]:
         for prompt in SHORT_PROMPTS:
-            extra = {**greedy(EOS_TOKENS), **self.dialect.cold(self.salt)}
+            extra = {**greedy(EOS_TOKENS), **self._cold(prompt)}
             answer = self.client.chat(prompt, extra, limit_seconds=SECONDS)
             if answer.finish_reason == "stop":
                 tokens = answer.usage.completion if answer.usage else "?"
@@ -114,14 +116,14 @@ def _max_tokens(whole: Answer) -> Check:
     return Check("max_tokens", right, detail)
 
 
-def stop_word(text: str) -> str | None:
-    """A word from the middle of the answer that does not occur before; None if there is none."""
-    words = text.split()
-    for word in words[len(words) // 3 :]:
-        if (
-            len(word) > 1
-            and not any(word in earlier for earlier in words[: words.index(word)])
-            and text.find(word) > 0
-        ):
-            return word
+def stop_text(text: str) -> str | None:
+    """A piece from after the first third that does not occur before its own place; None if there is none.
+
+    Short texts of weak models repeat themselves, so it may be as little as one character.
+    """
+    for least in (6, 2, 1):
+        for start in range(max(1, len(text) // 3), len(text) - least + 1):
+            piece = text[start : start + least]
+            if piece.strip() == piece and text.find(piece) == start:
+                return piece
     return None

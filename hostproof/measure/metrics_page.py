@@ -11,7 +11,7 @@ from hostproof.measure.errors import BadStream
 
 _SAMPLE = re.compile(
     r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)"
-    r"(?:\{(?P<labels>(?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*)\})?"
+    r"(?:\{(?P<labels>(?:\s*[a-zA-Z_]\w*\s*=\s*\"(?:[^\"\\]|\\.)*\"\s*,?)*\s*)\})?"
     r"\s+(?P<value>\S+)(?:\s+-?\d+)?"
 )
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"')
