@@ -15,6 +15,7 @@ from hostproof.play.events import Progress
 from hostproof.play.runner import Finished
 
 VERDICT_ACTION = "verdict"
+NO_HOST = "could not: the playbook reached no host. Is the host in the group that its play names (`hosts: inference_hosts`)?"
 _VERDICT_WORDS = {
     Outcome.PROVEN: "proven: every threshold is met",
     Outcome.BELOW: "not proven: below threshold",
@@ -77,7 +78,7 @@ def _trouble(finished: Finished, progress: Progress) -> Ending | None:
         return Ending(ExitStatus.COULD_NOT, f"could not: {said}.")
     if not progress.counts:
         # An empty run must never look like a good one.
-        return Ending(ExitStatus.COULD_NOT, "could not: the playbook reached no host.")
+        return Ending(ExitStatus.COULD_NOT, NO_HOST)
     return None
 
 
