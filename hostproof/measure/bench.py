@@ -54,10 +54,13 @@ class Bench:
             raise DeadlinePassed("the deadline passed")
 
     def page(self) -> Page:
-        """What /metrics says now; empty where nobody needs it."""
+        """What /metrics says now; empty where it says nothing needed, or fails: requests show what failed."""
         if not self.scrapes:
             return metrics_page.EMPTY
-        return metrics_page.parse(self.client.get("/metrics", limit_seconds=SCRAPE_LIMIT_SECONDS))
+        try:
+            return metrics_page.parse(self.client.get("/metrics", limit_seconds=SCRAPE_LIMIT_SECONDS))
+        except SampleFailed:
+            return metrics_page.EMPTY
 
     def page_after(self, before: Page) -> Page:
         """The page once it contains the answer that was just given, or what there is after SETTLE_SECONDS."""

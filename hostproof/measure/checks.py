@@ -117,13 +117,14 @@ def _max_tokens(whole: Answer) -> Check:
 
 
 def stop_text(text: str) -> str | None:
-    """A piece from after the first third that does not occur before its own place; None if there is none.
+    """A piece of the answer that first occurs after its beginning; None if there is none.
 
-    Short texts of weak models repeat themselves, so it may be as little as one character.
+    Rather long and rather late; but weak models repeat themselves, so it may be one early character.
     """
-    for least in (6, 2, 1):
-        for start in range(max(1, len(text) // 3), len(text) - least + 1):
-            piece = text[start : start + least]
+    late = max(1, len(text) // 3)
+    for begin, length in ((late, 6), (late, 2), (1, 6), (1, 1)):
+        for start in range(begin, len(text) - length + 1):
+            piece = text[start : start + length]
             if piece.strip() == piece and text.find(piece) == start:
                 return piece
     return None

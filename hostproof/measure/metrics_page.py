@@ -93,6 +93,11 @@ def histogram_mean(before: Page, after: Page, name: str) -> float | None:
     return total / number if total is not None and number else None
 
 
+def is_useful(page: Page) -> bool:
+    """Whether it has something that no answer tells."""
+    return kv_cache_usage(page) is not None or finished_requests(page) is not None
+
+
 def finished_requests(page: Page) -> float | None:
     """vLLM: answers that its statistics already contain."""
     return page.total("vllm:request_success_total")

@@ -88,7 +88,7 @@ def measure(config: Config, voice: Voice) -> Result:
         gpus=gpus,
         run_id=config.run_id,
         workload_id=f"{config.workload.name}/{config.workload.version}",
-        scrapes=dialect.server == "vllm_server" or _has_kv_gauge(client),
+        scrapes=_scrapes(client),
         until=begun + config.deadline_seconds,
     )
     measured = _cells(bench, config.workload.cells, voice)
@@ -108,7 +108,7 @@ def _cells(bench: Bench, cells: tuple[Cell, ...], voice: Voice) -> Measured:
     for cell in cells:
         cell_runs, before = _cell(bench, cell, voice)
         done.append(cell_runs)
-        agreed += agreements.agreements(cell_runs, before, _page_or_empty(bench))
+        agreed += agreements.agreements(cell_runs, before, bench.page())
     return Measured(tuple(done), tuple(agreed))
 
 
@@ -121,7 +121,7 @@ def _cell(bench: Bench, cell: Cell, voice: Voice) -> tuple[CellRuns, Page]:
     try:
         for number, warmup in plan:
             if (number, warmup) == (1, False):
-                before = _page_or_empty(bench)
+                before = bench.page()
             runs.append(bench.run(cell, number, warmup=warmup))
             voice.line(progress.line(cell, runs[-1]))
             voice.event(progress.event(cell, runs[-1]))
@@ -140,18 +140,11 @@ def _given_up(runs: list[Run]) -> str:
     return ""
 
 
-def _page_or_empty(bench: Bench) -> Page:
+def _scrapes(client: Client) -> bool:
     try:
-        return bench.page()
+        return metrics_page.is_useful(metrics_page.parse(client.get("/metrics")))
     except SampleFailed:
-        return metrics_page.EMPTY  # then there is no agreement to tell, and the runs say why
-
-
-def _has_kv_gauge(client: Client) -> bool:
-    try:
-        return metrics_page.kv_cache_usage(metrics_page.parse(client.get("/metrics"))) is not None
-    except SampleFailed:
-        return False  # llama-server without --metrics; its answers tell the rest
+        return False  # then the server does not tell, and what is missing for it says so
 
 
 def _result(found: Found) -> Result:
@@ -190,6 +183,8 @@ def _circumstances(found: Found) -> metrics.Circumstances:
 def _absences(bench: Bench) -> Iterator[str]:
     if bench.gpus.problem:
         yield bench.gpus.problem
+    if bench.dialect.server == "vllm_server" and not bench.scrapes:
+        yield "/metrics has nothing of vLLM's, so its own figures are not beside the client's"
     if bench.unit.problem:
         yield f"peak memory was not observed: {bench.unit.problem}"
 
