@@ -20,19 +20,13 @@ description:
     proved by its sha256. Several hosts may ask at the same time, the first one generates.
 options:
   model: {type: str, required: true, description: Name in the catalogue.}
-
   catalogue: {type: dict, required: true, description: Entries of the wanted models (docs/contracts.md).}
-
   cache: {type: path, required: true, description: "Where generated models are kept, a folder a model."}
   chdir: {type: path, required: true, description: Where a generator is run.}
-
   python: {type: path, default: "", description: Stands for C(python) in a generator's argv.}
-
   limit_seconds: {type: int, default: 3600, description: A generator that takes longer is ended.}
-
 attributes:
   check_mode: {support: full, description: Generates nothing.}
-
 author: [hostproof maintainers]
 """
 
@@ -48,7 +42,6 @@ EXAMPLES = """
 
 RETURN = """
 folder: {description: Where the files are., returned: always, type: str}
-
 """
 
 ARGUMENTS = {

@@ -30,11 +30,8 @@ description:
   - A file that was hashed once is not hashed again while its size and time stay the same.
 options:
   root: {type: path, required: true, description: The store's folder.}
-
   catalogue: {type: dict, default: {}, description: Entries of the wanted models (docs/contracts.md).}
-
   models: {type: list, elements: str, default: [], description: Names of the wanted models.}
-
   pushed:
     description: Takes in what the controller pushed, instead of naming it in C(to_push).
     type: bool
@@ -45,21 +42,17 @@ options:
     default: auto
     type: str
   huggingface_token: {type: str, default: "", description: For models whose terms must be accepted.}
-
   huggingface_endpoint:
     {type: str, default: https://huggingface.co, description: Hugging Face or a mirror of it.}
-
   state:
     description: C(absent) removes what is only there while models come in, and with O(purge) the models.
     choices: [present, absent]
     default: present
     type: str
   purge: {type: bool, default: false, description: Removes every model that this store holds.}
-
 attributes:
   check_mode: {support: full, description: "Says what would be fetched or pushed, writes nothing."}
   diff_mode: {support: full, description: One line a file.}
-
 author: [hostproof maintainers]
 """
 

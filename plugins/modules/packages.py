@@ -19,16 +19,12 @@ description:
   - Fetches the package lists only if an install fails without that.
 options:
   names: {type: list, elements: str, required: true, description: Packages that are wanted.}
-
   owner: {type: str, required: true, description: Who wants them; names the record.}
-
   state: {type: str, choices: [present, absent], default: present, description: "Wanted, or taken back."}
   folder: {type: path, default: /var/lib/hostproof/packages, description: Where the records are.}
-
 attributes:
   check_mode: {support: full, description: "Names what is missing, or what would go."}
   diff_mode: {support: full, description: One package a line.}
-
 author: [hostproof maintainers]
 """
 
@@ -41,7 +37,6 @@ EXAMPLES = """
 
 RETURN = """
 names: {description: Packages that came or went., returned: always, type: list, elements: str}
-
 """
 
 ARGUMENTS = {

@@ -28,19 +28,13 @@ options:
     required: true
     suboptions:
       name: {type: str, required: true, description: Its role.}
-
       model: {type: str, required: true, description: "Name in the catalogue, or empty."}
       port: {type: int, required: true, description: Where it listens.}
-
       unit: {type: str, required: true, description: Its systemd unit.}
-
       threads: {type: int, default: 0, description: "Threads it is told to use, 0 if it chooses itself."}
       install_bytes: {type: int, default: 0, description: What its image or release takes on disk.}
-
       install_path: {type: path, default: /, description: Where that comes to lie.}
-
       installed: {type: path, default: "", description: A path that exists once it is there.}
-
   catalogue:
     description: Entries of the wanted models, or more.
     type: dict
@@ -63,13 +57,9 @@ options:
     type: dict
     default: {}
   memory_reserve_bytes: {type: int, required: true, description: Memory wanted beside the models.}
-
   disk_reserve_bytes: {type: int, required: true, description: What must stay free.}
-
   clock_limit_seconds: {type: float, required: true, description: How far the clocks may be apart.}
-
   controller_epoch: {type: float, required: true, description: The controller's clock.}
-
   sudo_problem:
     description: Why becoming root failed, if it did.
     type: str
@@ -78,7 +68,6 @@ options:
   controller_id: {type: str, default: "", description: "This controller, as in run_lock."}
 attributes:
   check_mode: {support: full, description: Reads only.}
-
 author: [hostproof maintainers]
 """
 
