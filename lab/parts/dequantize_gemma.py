@@ -2,14 +2,15 @@
 
     python dequantize_gemma.py GGUF TEMPLATE TARGET_FOLDER
 
-What the conversion loses is put back: that text starts with <bos>, the chat template, and that a newline ends a turn.
+What the conversion loses is put back: that text starts with <bos>, the chat template, and that a newline ends
+a turn.
 """
 
 import sys
 from pathlib import Path
 
 import torch
-from tokenizers.processors import TemplateProcessing
+from tokenizers.processors import TemplateProcessing  # type: ignore[import-not-found]
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 NEWLINE_TOKEN = 107

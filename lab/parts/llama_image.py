@@ -1,7 +1,8 @@
 """An image archive with llama-server, where ghcr.io/ggml-org/llama.cpp:server cannot be pulled.
 
-Debian testing has llama.cpp as a package. The image keeps the interface of the upstream one: the entrypoint is
-the server, LLAMA_ARG_HOST is 0.0.0.0, curl is there for a health check. Upstream's path is /app/llama-server.
+Debian testing has llama.cpp as a package. The image keeps the interface of the upstream one: the entrypoint
+is the server, LLAMA_ARG_HOST is 0.0.0.0, curl is there for a health check.
+Upstream's path is /app/llama-server.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ OPTIONS: Final = (
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
-    # Testing's Release file may be a few days past its date on a mirror that rests. The lab takes it; a product must not.
+    # Testing's Release file may be past its date on a mirror that rests. The lab takes it; a product must not.
     '--aptopt=Acquire::Check-Valid-Until "false"',
 )
-MEND: Final = "Check that the Debian mirror answers (HOSTPROOF_DEBIAN_MIRROR names another), then run it again."
+MEND: Final = (
+    "Check that the Debian mirror answers (HOSTPROOF_DEBIAN_MIRROR names another), then run it again."
+)
 
 
 def part() -> Part:

@@ -111,7 +111,9 @@ def _read(path: Path) -> Manifest | None:
 
 
 def _holds(folder: Path, files: Mapping[str, str]) -> bool:
-    return all((folder / name).is_file() and sha256(folder / name) == wanted for name, wanted in files.items())
+    return all(
+        (folder / name).is_file() and sha256(folder / name) == wanted for name, wanted in files.items()
+    )
 
 
 def _make(part: Part, say: Say) -> Manifest:

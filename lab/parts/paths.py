@@ -27,6 +27,6 @@ def llama_server_image_archive() -> Path:
     return cache() / "llama-image" / "llama-server.tar"
 
 
-def vllm_server_wheelhouse() -> Path:
-    """What `vllm_server_wheelhouse` points at in the lab."""
-    return cache() / "vllm-wheelhouse"
+def vllm_server_wheelhouse(python: str = "3.11") -> Path:
+    """What `vllm_server_wheelhouse` points at. The plain name is for CPython 3.11, the lab host's."""
+    return cache() / ("vllm-wheelhouse" if python == "3.11" else f"vllm-wheelhouse-{python}")
