@@ -71,7 +71,8 @@ class Measurement:
     over: Over = "runs"
     """What one sample is: one run (request), or one gap between two tokens."""
     source: str = "client"
-    """Who says so: `client`, `server:/metrics`, `server:timings`, `psutil`, `cgroup`, `derived`."""
+    """Who says so: `client`, `server:/metrics`, `server:timings`, `server:usage`, `/proc/stat`, `cgroup`,
+    `smaps_rollup` (memory added up over the unit's processes), `derived`."""
     problem: str = ""
     """Why there are no samples; empty exactly when there are some."""
 
@@ -134,9 +135,11 @@ class Result:
     checks: tuple[Check, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     telemetry: Mapping[str, Any] = field(default_factory=dict)
-    """`cpu_per_core`: mean utilisation (0..1) of each core over the measured runs, …"""
+    """`cpu_per_core`: list of mean utilisations (0..1), in the order of the cores, over the measured runs.
+    `instrument`: `cpu_seconds` that measuring itself took of `wall_seconds`. `connect_seconds_max`.
+    `gpu`, where there is one: `memory_used_bytes_max`, `power_watts_max`, `energy_joules` of the measured runs."""
     gaps: tuple[str, ...] = ()
-    """What could not be observed, each a sentence (for example: psutil is missing)."""
+    """What could not be observed, each a sentence (for example: pynvml is missing)."""
     schema: str = SCHEMA
 
     def find(self, cell: str, metric: str) -> Measurement | None:
