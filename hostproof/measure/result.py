@@ -137,7 +137,7 @@ class Result:
     telemetry: Mapping[str, Any] = field(default_factory=dict)
     """`cpu_per_core`: list of mean utilisations (0..1), in the order of the cores, over the measured runs.
     `instrument`: `cpu_seconds` that measuring itself took of `wall_seconds`. `connect_seconds_max`.
-    `gpu`, where there is one: `memory_used_bytes_max`, `power_watts_max`, `energy_joules` of the measured runs."""
+    `gpu`, where there is one: `memory_used_bytes_max`, `power_watts_max`, `energy_joules`."""
     gaps: tuple[str, ...] = ()
     """What could not be observed, each a sentence (for example: pynvml is missing)."""
     schema: str = SCHEMA

@@ -62,6 +62,8 @@ class HttpTransport:
     url: str
 
     def exchange(self, request: Request, *, limit_seconds: float) -> Exchange:
+        if limit_seconds <= 0:
+            raise NoAnswer(f"{self.url} was not asked: no time is left")
         until = time.monotonic() + limit_seconds
         connection = self._connection(min(CONNECT_SECONDS, limit_seconds))
         begun = time.monotonic()

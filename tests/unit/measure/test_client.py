@@ -77,6 +77,13 @@ def test_a_server_that_never_answers_fails_the_sample_in_time() -> None:
             Client(HttpTransport(url), MODEL).get("/health", limit_seconds=0.3)
 
 
+def test_without_time_left_nothing_is_asked(serve: Serve) -> None:
+    mock = serve()
+    with pytest.raises(NoAnswer, match="no time is left"):
+        client(mock).chat("hello", exactly(1), limit_seconds=-0.1)
+    assert mock.log.requests == []
+
+
 def test_nobody_there_is_connection_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
