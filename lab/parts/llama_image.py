@@ -30,7 +30,7 @@ OPTIONS: Final = (
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
-    # Testing's Release file may be past its date on a mirror that rests. The lab takes it; a product must not.
+    # Testing's Release file may be past its date on a mirror that rests. Good enough for a lab.
     '--aptopt=Acquire::Check-Valid-Until "false"',
 )
 MEND: Final = (

@@ -1,7 +1,7 @@
 """A folder of wheels from which a host installs vLLM for the CPU, with no index and every hash checked.
 
 `python -m lab.parts.vllm_wheelhouse [--python 3.12] [--relock]`. CPython 3.11 comes from the committed lock.
-Other versions are resolved anew, with the lock's versions held. `--relock` resolves 3.11 anew and rewrites it.
+Other versions are resolved anew, with the lock's versions held. `--relock` resolves 3.11 anew.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def resolve(python: str, lock: Path, constraints: Path | None = None) -> None:
     uv_run(
         "pip", "compile", "--quiet", str(WANTED), "--excludes", str(EXCLUDES), *held, *torch_backend(),
         "--python-version", python, "--python-platform", f"x86_64-manylinux_2_{GLIBC}",
-        "--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate", "--output-file", str(lock), seconds=600,
+        "--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate",
+        "--output-file", str(lock), seconds=600,
     )  # fmt: skip
 
 
