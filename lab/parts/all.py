@@ -29,6 +29,12 @@ PARTS: Final = {
 
 def build_all(progress: Say, names: Sequence[str] = tuple(PARTS)) -> None:
     """Makes what is missing, in the order of PARTS, after one look at the disk for all of it."""
+    if unknown := sorted(set(names) - set(PARTS)):
+        raise HostproofError(
+            f"no such part: {', '.join(unknown)}",
+            where="lab.parts.all",
+            mend=f"There are: {', '.join(PARTS)}.",
+        )
     wanted = [make() for name, make in PARTS.items() if name in names]
     part.check_space([one for one in wanted if not one.folder.exists()])
     for one in wanted:

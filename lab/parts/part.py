@@ -24,6 +24,7 @@ from lab.parts import paths
 Say = Callable[[str], None]
 SCHEMA: Final = "hostproof.part/1"
 MANIFEST: Final = "part.json"
+KEYS: Final = {"recipe", "files", "facts"}
 CHUNK: Final = 1 << 22
 
 
@@ -103,9 +104,9 @@ def check_space(parts: list[Part]) -> None:
 def _read(path: Path) -> Manifest | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # a torn manifest means a part that cannot be trusted
+    except (FileNotFoundError, ValueError):  # torn: the part cannot be trusted
         return None
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA or not KEYS <= set(data):
         return None
     return Manifest(recipe=data["recipe"], files=data["files"], facts=data["facts"])
 
