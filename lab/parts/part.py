@@ -106,7 +106,7 @@ def _read(path: Path) -> Manifest | None:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):  # torn: the part cannot be trusted
         return None
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA or not KEYS <= set(data):
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA or not set(data) >= KEYS:
         return None
     return Manifest(recipe=data["recipe"], files=data["files"], facts=data["facts"])
 
