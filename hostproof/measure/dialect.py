@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,9 @@ class Dialect:
 
     def cold(self, salt: str) -> Mapping[str, Any]:
         """Keeps the prefix cache out, whatever the chat template has in common with earlier requests."""
-        return {"cache_prompt": False} if self.server == "llama_server" else {"cache_salt": salt}
+        if self.server == "llama_server":
+            return {"cache_prompt": False}
+        return {"cache_salt": hashlib.sha256(salt.encode()).hexdigest()}  # vLLM forbids some characters in it
 
     def warm(self) -> Mapping[str, Any]:
         """Asks for the prefix cache."""

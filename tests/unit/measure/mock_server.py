@@ -119,6 +119,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self._held_off():
             return
         self.mock.log.requests.append((self.path, body))
+        salt = body.get("cache_salt", "x")
+        if len(salt) > 128 or set(salt) & set("@/\\"):
+            self._json(400, {"error": {"message": "Parameter 'cache_salt' must not contain '@' or '/'"}})
+            return
         if self.path == "/tokenize":
             words = (body.get("content") or body["prompt"]).split()
             self._json(200, {"count": len(words), "tokens": [0] * len(words)})

@@ -87,3 +87,13 @@ def test_a_recorded_llama_server_page_is_read_and_has_no_gauge_of_the_cache() ->
     page = parse((RECORDED / "llama-server-b11669.metrics").read_text(encoding="utf-8"))
     assert page.total("llamacpp:tokens_predicted_total") is not None
     assert metrics_page.kv_cache_usage(page) is None
+
+
+def test_a_recorded_vllm_page_has_gauge_counters_and_histograms() -> None:
+    page = parse((RECORDED / "vllm-0.32.0.metrics").read_text(encoding="utf-8"))
+    assert metrics_page.is_useful(page)
+    assert metrics_page.kv_cache_usage(page) is not None
+    assert metrics_page.prefix_hits(page, page) == (0.0, 0.0)
+    assert (metrics_page.finished_requests(page) or 0) >= 1
+    for name in ("time_to_first_token", "inter_token_latency", "request_time_per_output_token"):
+        assert metrics_page.histogram_mean(metrics_page.EMPTY, page, f"vllm:{name}_seconds"), name
