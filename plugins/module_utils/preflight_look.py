@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import runlock
+from .model_files import INCOMING, PARTIAL
 from .preflight_types import Facts, Listener, Space, Wishes
 
 RUN_LIMIT_SECONDS = 20
@@ -139,8 +140,12 @@ def _inside(root: Path, path: str) -> Path:
 
 def _sizes(root: Path, wishes: Wishes) -> dict[str, int]:
     """What lies there already: of models their bytes, of installed things that they exist."""
-    models = [f"{wishes.model_root}/{name}" for name in wishes.models]
-    found = {path: _tree_bytes(_inside(root, path)) for path in models if _inside(root, path).is_dir()}
+    store = _inside(root, wishes.model_root)
+    found = {
+        f"{wishes.model_root}/{name}": size
+        for name in wishes.models
+        if (size := sum(_tree_bytes(store / part / name) for part in ("", PARTIAL, INCOMING)))
+    }
     marks = (server.installed for server in wishes.servers if server.installed)
     return found | {mark: 0 for mark in marks if _inside(root, mark).exists()}
 

@@ -69,6 +69,13 @@ def test_a_host_is_read(root: Path) -> None:
     assert facts.lock_holder == ""
 
 
+def test_an_unfinished_download_counts_as_far_as_it_got(root: Path) -> None:
+    for folder, size in ((".partial", 200), (".incoming", 30)):
+        (root / "var/models" / folder / "small").mkdir(parents=True)
+        (root / "var/models" / folder / "small/other.gguf").write_bytes(b"x" * size)
+    assert preflight_look.look(WISHES, ME, root, say).sizes["/var/models/small"] == 1230
+
+
 def test_only_listeners_on_the_wanted_ports_are_found_with_their_unit(root: Path) -> None:
     (listener,) = preflight_look.look(WISHES, ME, root, say).listeners
     assert (listener.port, listener.pid, listener.program) == (8081, 77, "conmon")
