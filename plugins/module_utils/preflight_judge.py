@@ -62,10 +62,11 @@ def _no_sudo(problem: str) -> Finding:
     return _fail("sudo", "the user cannot become root", problem.strip() or "become", fix)
 
 
-def _busy(facts: Facts, _wishes: Wishes) -> Iterator[Finding]:
+def _busy(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     if facts.lock_holder:
-        yield _fail(
+        yield Finding(
             "busy",
+            "warn" if wishes.reads_only else "fail",
             f"another run is changing this host: {facts.lock_holder}",
             "/run/hostproof/run.lock",
             "Wait until it ends. If it is dead, remove that file on the host.",

@@ -55,6 +55,8 @@ class Wishes:
     memory_reserve_bytes: int = 0
     disk_reserve_bytes: int = 0
     clock_limit_seconds: float = 60
+    reads_only: bool = False
+    """In check mode: nothing will be changed."""
 
     @property
     def models(self) -> tuple[str, ...]:

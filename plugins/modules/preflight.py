@@ -133,7 +133,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     # First of all, so that the look itself does not count as a slow clock.
     offset = preflight_look.clock_offset(module.params["controller_epoch"])
-    wishes = wishes_of(module.params)
+    wishes = dataclasses.replace(wishes_of(module.params), reads_only=module.check_mode)
     asking = runlock.describe_me(module.params["run_id"], module.params["controller_id"], "")
     facts = dataclasses.replace(preflight_look.look(wishes, asking, Path("/")), clock_offset=offset)
     findings = preflight_judge.judge(facts, wishes, module.params["sudo_problem"])

@@ -105,6 +105,11 @@ def test_each_thing_in_the_way_is_found(facts: dict[str, Any], name: str, severi
     assert finding.where
 
 
+def test_who_only_reads_is_warned_of_another_run() -> None:
+    (finding,) = judged({"lock_holder": "run r of c"}, {"reads_only": True})
+    assert finding.severity == "warn"
+
+
 def test_all_findings_come_at_once_and_failures_first() -> None:
     found = judged(
         {"clock_synchronised": False, "init": "bash", "memory": 1, "active_units": ("tuned.service",)}
