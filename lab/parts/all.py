@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hostproof.errors import HostproofError
+from hostproof.exits import ExitStatus
 from lab.parts import (
     command,
     gemma_gguf,
@@ -47,6 +48,9 @@ def main() -> int:
     except HostproofError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.status)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing half made is left, run it again\n")
+        return int(ExitStatus.COULD_NOT)
     return 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hostproof.errors import HostproofError
+from hostproof.exits import ExitStatus
 from lab.parts.part import Part, obtain
 
 
@@ -22,4 +23,7 @@ def main(part: Callable[[], Part], argv: list[str] | None = None) -> int:
     except HostproofError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.status)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing half made is left, run it again\n")
+        return int(ExitStatus.COULD_NOT)
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import re
 import sys
 import tempfile
 import zipfile
@@ -20,6 +21,7 @@ from typing import Final
 from packaging.utils import parse_wheel_filename
 
 from hostproof.errors import HostproofError
+from hostproof.exits import ExitStatus
 from lab.parts import command, paths
 from lab.parts.part import Part, Say, obtain, recipe_of, sha256
 from lab.parts.run import PYTORCH_CPU_INDEX, WHERE_TORCH_IS, find_links, run, torch_backend, uv_run
@@ -60,8 +62,9 @@ def make(python: str, work: Path, say: Say) -> Mapping[str, str]:
         lock = LOCK
         if python != LOCKED_PYTHON:
             say(f"resolving for CPython {python}: only {LOCKED_PYTHON} is locked")
-            lock = Path(folder) / "resolved.lock"
-            resolve(python, lock, constraints=LOCK)
+            lock, held = Path(folder) / "resolved.lock", Path(folder) / "versions"
+            held.write_text(versions(LOCK.read_text(encoding="utf-8")), encoding="utf-8")
+            resolve(python, lock, held)
         download(python, lock, work)
     write_name_wheel(work)
     (work / REQUIREMENTS).write_text(requirements(work), encoding="utf-8")
@@ -76,6 +79,11 @@ def resolve(python: str, lock: Path, constraints: Path | None = None) -> None:
         "--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate",
         "--output-file", str(lock), seconds=600,
     )  # fmt: skip
+
+
+def versions(lock: str) -> str:
+    """The lock without its hashes: those are of one Python's wheels."""
+    return "".join(f"{pin}\n" for pin in re.findall(r"^([^\s#]+==\S+)", lock, re.MULTILINE))
 
 
 def download(python: str, lock: Path, target: Path) -> None:
@@ -151,6 +159,9 @@ def main(argv: list[str] | None = None) -> int:
     except HostproofError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.status)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing half made is left, run it again\n")
+        return int(ExitStatus.COULD_NOT)
     return 0
 
 

@@ -101,6 +101,11 @@ def test_the_lock_pins_every_wheel_once_and_leaves_out_what_is_excluded() -> Non
     assert not set(names) & {line for line in excludes if not line.startswith("#")}
 
 
+def test_another_python_keeps_the_versions_and_not_the_hashes() -> None:
+    lock = "# note\naiohttp==3.14.5 \\\n    --hash=sha256:00\ntorch==2.13.0+cpu \\\n    --hash=sha256:11\n"
+    assert vllm_wheelhouse.versions(lock) == "aiohttp==3.14.5\ntorch==2.13.0+cpu\n"
+
+
 def test_the_wheelhouse_of_another_python_lies_beside() -> None:
     assert paths.vllm_server_wheelhouse().name == "vllm-wheelhouse"
     assert vllm_wheelhouse.part("3.12").folder.name == "vllm-wheelhouse-3.12"
