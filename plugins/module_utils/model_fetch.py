@@ -18,6 +18,8 @@ from .model_files import BLOCK, PARTIAL, Mark, Model, StoreError, settle, wrong_
 TRIES = 5
 PAUSE_SECONDS = 3.0
 WATCH_SECONDS = 5.0
+PIECE = 256 * 1024
+"""Small enough that a slow line is watched often, and little is lost with it."""
 CREDENTIALS = (401, 403)
 GONE = (404, 410)
 COMPLETE = 416
@@ -152,7 +154,7 @@ def _once(part: Part, url: str, line: Line) -> None:
 
 def _copy(part: Part, response: Response, alive: Alive) -> None:
     watched = time.monotonic()
-    while block := response.read(BLOCK):
+    while block := response.read(PIECE):
         part.append(block)
         if time.monotonic() - watched > WATCH_SECONDS:
             if not alive():
