@@ -39,8 +39,10 @@ class Bench:
     dialect: Dialect
     unit: Unit
     gpus: Gpus
-    run_id: str
+    seed: str
+    """Of the cold prompts."""
     workload_id: str
+    """Seed of the warm prompts."""
     scrapes: bool
     """Whether /metrics has something that no answer tells."""
     until: float
@@ -106,7 +108,7 @@ class Bench:
 
     def _seed(self, cell: Cell, occasion: str) -> str:
         if cell.cache == "cold":
-            return f"{self.run_id}/{cell.name}/{occasion}"
+            return f"{self.seed}/{cell.name}/{occasion}"
         return f"{self.workload_id}/{cell.name}"
 
     def _extra(self, cell: Cell, seed: str) -> dict[str, Any]:
@@ -121,7 +123,7 @@ class Bench:
         return len(tokens)
 
     def _kv_cache_usage(self) -> float | None:
-        return metrics_page.kv_cache_usage(self.page())
+        return metrics_page.kv_cache_usage(self.page()) or None  # 0 while a request runs: not updated yet
 
 
 def _require_length(stream: Stream, cell: Cell) -> None:

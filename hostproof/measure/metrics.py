@@ -18,12 +18,10 @@ class Circumstances:
     """What is the same for all cells of a measurement."""
 
     parameters_billion: float
-    context: int
     memory_source: str
     memory_problem: str
-    has_kv_gauge: bool
-    derives_kv: bool
-    """llama-server: one sequence owns the cache, so its tokens by the context are the usage."""
+    kv_capacity: float | None
+    """Tokens that the KV cache holds, if known: one sequence alone owns it, so its tokens are the usage."""
 
 
 def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]:
@@ -106,14 +104,17 @@ def _gaps(runs: Sequence[Run], *, warmup: bool) -> tuple[float, ...]:
 
 
 def _kv_cache(take: _Taker, about: Circumstances) -> Measurement:
-    if about.derives_kv and not about.has_kv_gauge:
-        return take("kv_cache_usage", _streamed(_share_of(about.context)), "derived")
-    problem = "no scrape of /metrics fell into a run" if about.has_kv_gauge else "the server does not tell"
-    return take("kv_cache_usage", lambda run: run.observed.kv_cache_usage, "server:/metrics", problem)
+    """The server's gauge if it was seen in every run, else what follows from counts of tokens in all."""
+    problem = "the server's gauge was seen in no run"
+    gauge = take("kv_cache_usage", lambda run: run.observed.kv_cache_usage, "server:/metrics", problem)
+    good = [run for run in take.cells.measured if run.stream]
+    if about.kv_capacity is None or (good and len(gauge.samples) == len(good)):
+        return gauge
+    return take("kv_cache_usage", _streamed(_share_of(about.kv_capacity)), "derived")
 
 
-def _share_of(context: int) -> Callable[[Stream], float | None]:
-    return lambda stream: (stream.usage.prompt + stream.usage.completion) / context if stream.usage else None
+def _share_of(capacity: float) -> Callable[[Stream], float | None]:
+    return lambda stream: (stream.usage.prompt + stream.usage.completion) / capacity if stream.usage else None
 
 
 def _mean_of_cores(run: Run) -> float | None:

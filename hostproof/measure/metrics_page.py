@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hostproof.measure.errors import BadStream
 
+CONFIG = "vllm:cache_config_info"
 _SAMPLE = re.compile(
     r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)"
     r"(?:\{(?P<labels>(?:\s*[a-zA-Z_]\w*\s*=\s*\"(?:[^\"\\]|\\.)*\"\s*,?)*\s*)\})?"
@@ -77,6 +78,14 @@ def kv_cache_usage(page: Page) -> float | None:
     """The fullest engine's share, 0..1 (llama-server dropped its gauge in 2025)."""
     vllm = page.highest("vllm:kv_cache_usage_perc")
     return vllm if vllm is not None else page.highest("llamacpp:kv_cache_usage_ratio")
+
+
+def kv_capacity(page: Page) -> float | None:
+    """vLLM: how many tokens the cache holds, where it says so."""
+    found = [
+        sample.labels.get("kv_cache_size_tokens", "") for sample in page.samples if sample.name == CONFIG
+    ]
+    return float(found[0]) if found and found[0].isdigit() else None
 
 
 def prefix_hits(before: Page, after: Page) -> tuple[float, float] | None:

@@ -63,6 +63,7 @@ class Found:
     checks: tuple[Check, ...]
     environment: Mapping[str, str]
     started: str
+    kv_capacity: float | None
     used: Mapping[str, float]
     """What the instrument itself took: `cpu_seconds` of `wall_seconds`."""
 
@@ -75,25 +76,28 @@ def client_of(config: Config) -> Client:
 def measure(config: Config, voice: Voice) -> Result:
     """Raises Stopped if nothing could be measured; a server that fails later is in the Result."""
     started, begun, cpu = _now(), time.monotonic(), time.process_time()
+    seed = f"{config.run_id}/{time.time_ns()}"  # the same run id may come twice
     client = client_of(config)
     dialect = DIALECTS[config.server.server]
     gpus = gpu.find()
     first = ready.wait(client, min(READY_SECONDS, config.deadline_seconds))
-    about = environment.gather(client, dialect, config.server, gpus, __version__)
-    checks = tuple(_told(Checker(client, dialect, f"{config.run_id}/checks").all(first), voice))
+    about = environment.gather(client, dialect, config.server, gpus, __version__) | {"prompt_seed": seed}
+    checks = tuple(_told(Checker(client, dialect, f"{seed}/checks").all(first), voice))
+    page = _first_page(client)
     bench = Bench(
         client=client,
         dialect=dialect,
         unit=unit.find(config.server.unit),
         gpus=gpus,
-        run_id=config.run_id,
+        seed=seed,
         workload_id=f"{config.workload.name}/{config.workload.version}",
-        scrapes=_scrapes(client),
+        scrapes=metrics_page.is_useful(page),
         until=begun + config.deadline_seconds,
     )
     measured = _cells(bench, config.workload.cells, voice)
     used = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.monotonic() - begun}
-    return _result(Found(config, bench, measured, checks, about, started, used))
+    capacity = config.server.context if dialect.server == "llama_server" else metrics_page.kv_capacity(page)
+    return _result(Found(config, bench, measured, checks, about, started, capacity, used))
 
 
 def _told(checks: Iterable[Check], voice: Voice) -> Iterator[Check]:
@@ -140,11 +144,11 @@ def _given_up(runs: list[Run]) -> str:
     return ""
 
 
-def _scrapes(client: Client) -> bool:
+def _first_page(client: Client) -> Page:
     try:
-        return metrics_page.is_useful(metrics_page.parse(client.get("/metrics")))
+        return metrics_page.parse(client.get("/metrics"))
     except SampleFailed:
-        return False  # then the server does not tell, and what is missing for it says so
+        return metrics_page.EMPTY  # then the server does not tell, and what is missing for it says so
 
 
 def _result(found: Found) -> Result:
@@ -172,11 +176,9 @@ def _circumstances(found: Found) -> metrics.Circumstances:
     server, bench = found.config.server, found.bench
     return metrics.Circumstances(
         parameters_billion=server.parameters_billion,
-        context=server.context,
         memory_source=bench.unit.source,
         memory_problem=bench.unit.problem or "the processes of the unit cannot be read",
-        has_kv_gauge=bench.scrapes,
-        derives_kv=server.server == "llama_server",
+        kv_capacity=found.kv_capacity,
     )
 
 

@@ -1,4 +1,4 @@
-"""Looks at something again and again while a run goes on, for never more than a fiftieth of a core."""
+"""Looks at something again and again while a run goes on, and is idle nearly all the time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from types import TracebackType
 from hostproof.measure.errors import MeasureError
 
 FIRST_LOOK_SECONDS = 0.2
-SHARE = 50
+"""Then ever slower until there is a reading: a run may be short, and a gauge late."""
+SHARE = 20
 """A look that took t seconds is not repeated before SHARE × t."""
 
 Probe = Callable[[], float | None]
@@ -56,4 +57,6 @@ class Watch:
     def _run(self) -> None:
         pause = min(FIRST_LOOK_SECONDS, self._interval)
         while not self._end.wait(pause):
-            pause = max(self._interval, SHARE * self.look())
+            took = self.look()
+            slower = max(self._interval, SHARE * took)
+            pause = slower if self.readings else min(1.5 * pause, self._interval)

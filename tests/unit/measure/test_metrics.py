@@ -19,11 +19,9 @@ from . import build
 CELL = Cell("decode", 100, 4, "cold", 2, 1, (2, 4))
 ABOUT = Circumstances(
     parameters_billion=0.5,
-    context=1000,
     memory_source="cgroup",
     memory_problem="no unit",
-    has_kv_gauge=False,
-    derives_kv=True,
+    kv_capacity=1000.0,
 )
 TIMES = [0.5, 0.6, 0.7, 0.8]
 TIMINGS = {
@@ -112,13 +110,17 @@ def test_a_warm_cell_has_no_prompt_throughput() -> None:
     assert "prefix cache" in found["prompt_throughput"].problem
 
 
-def test_the_gauge_of_the_server_goes_before_what_is_derived() -> None:
+def test_the_gauge_of_the_server_goes_before_what_is_derived_if_every_run_saw_it() -> None:
     run = good()
     seen = replace(run, observed=replace(run.observed, kv_cache_usage=0.3))
-    found = by_name((seen,), has_kv_gauge=True)["kv_cache_usage"]
+    found = by_name((seen,))["kv_cache_usage"]
     assert (found.samples, found.source) == ((0.3,), "server:/metrics")
-    nothing = by_name((run,), has_kv_gauge=True)["kv_cache_usage"]
-    assert nothing.problem == "no scrape of /metrics fell into a run"
+    derived = by_name((seen, run))["kv_cache_usage"]
+    assert (derived.samples, derived.source) == (pytest.approx((0.104, 0.104)), "derived")
+    only_gauge = by_name((seen, run), kv_capacity=None)["kv_cache_usage"]
+    assert only_gauge.samples == (0.3,)
+    nothing = by_name((run,), kv_capacity=None)["kv_cache_usage"]
+    assert nothing.problem == "the server's gauge was seen in no run"
 
 
 def test_cached_tokens_come_from_timings_then_usage_then_counters() -> None:

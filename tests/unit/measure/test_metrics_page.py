@@ -73,6 +73,8 @@ def test_a_page_without_the_counters_gives_nothing() -> None:
     assert metrics_page.prefix_hits(metrics_page.EMPTY, metrics_page.EMPTY) is None
     assert metrics_page.histogram_mean(metrics_page.EMPTY, metrics_page.EMPTY, "x") is None
     assert metrics_page.finished_requests(metrics_page.EMPTY) is None
+    assert metrics_page.kv_capacity(metrics_page.EMPTY) is None
+    assert metrics_page.kv_capacity(parse('vllm:cache_config_info{kv_cache_size_tokens="None"} 1')) is None
 
 
 @given(
@@ -93,6 +95,7 @@ def test_a_recorded_vllm_page_has_gauge_counters_and_histograms() -> None:
     page = parse((RECORDED / "vllm-0.32.0.metrics").read_text(encoding="utf-8"))
     assert metrics_page.is_useful(page)
     assert metrics_page.kv_cache_usage(page) is not None
+    assert metrics_page.kv_capacity(page) == 55356
     assert metrics_page.prefix_hits(page, page) == (0.0, 0.0)
     assert (metrics_page.finished_requests(page) or 0) >= 1
     for name in ("time_to_first_token", "inter_token_latency", "request_time_per_output_token"):

@@ -56,6 +56,14 @@ def test_prompts_have_the_exact_length_and_cold_ones_differ(serve: Serve) -> Non
     assert len({prompt.split()[0] for prompt in measured}) == 3
 
 
+def test_the_same_run_id_twice_is_still_cold(serve: Serve) -> None:
+    mock = serve()
+    seeds = {measure(mock).environment["prompt_seed"] for _ in range(2)}
+    assert len(seeds) == 2
+    salts = [b["cache_salt"] for b in mock.log.bodies("/v1/chat/completions") if "cache_salt" in b]
+    assert len(set(salts)) == len(salts)
+
+
 def test_warm_prompts_are_the_same_each_time_and_ask_for_the_cache(serve: Serve) -> None:
     mock = serve()
     result = measure(mock, workload=build.workload(build.cell(cache="warm")))
@@ -118,6 +126,13 @@ def test_the_cache_gauge_is_scraped_while_the_run_goes_on(serve: Serve) -> None:
     found = measure(mock, workload=build.workload(runs=1, warmups=0)).find("decode", "kv_cache_usage")
     assert found is not None
     assert found.samples == (0.125,)
+
+
+def test_a_cache_gauge_of_zero_while_a_run_goes_on_is_no_reading(serve: Serve) -> None:
+    mock = serve(metrics=METRICS.replace("0.125", "0.0"), ttft=0.6)
+    found = measure(mock, workload=build.workload(runs=1, warmups=0)).find("decode", "kv_cache_usage")
+    assert found is not None
+    assert found.problem == "the server's gauge was seen in no run"
 
 
 def test_a_server_that_never_gets_ready_gives_no_result(serve: Serve) -> None:
