@@ -15,7 +15,7 @@ DOCUMENTATION = """
 module: model_source
 short_description: A model's files on the controller, found or generated
 description:
-  - For sources of kind C(controller) checks that the files are there.
+  - For sources of kind C(controller) checks that the files are there and right.
   - For kind C(generator) runs the generator as C(argv --out FOLDER), once; what it made is cached and
     proved by its sha256. Several hosts may ask at the same time, the first one generates.
 options:
@@ -66,7 +66,10 @@ def main() -> None:
         if entry["source"]["kind"] == "controller":
             folder = Path(entry["source"]["path"]).expanduser()
             changed = False
-            must_have(model, folder)
+            if not module.check_mode:
+                must_be_right(model, folder)
+            else:
+                must_have(model, folder)
         else:
             folder = Path(module.params["cache"]) / name
             changed = generated(module, model, list(map(str, entry["source"]["argv"])))
@@ -81,6 +84,17 @@ def must_have(model: Model, folder: Path) -> None:
             f"{model.name}: {', '.join(missing)} is missing in {folder} on the controller. "
             "Put it there, or correct source.path in the catalogue."
         )
+
+
+def must_be_right(model: Model, folder: Path) -> None:
+    """Hashing here takes a fraction of what it takes to push a wrong file and find out there."""
+    must_have(model, folder)
+    for file, sha256 in model.files.items():
+        if (actual := model_files.sha256_of(folder / file)) != sha256:
+            raise StoreError(
+                f"{model.name}: {folder / file} on the controller has sha256 {actual}, the catalogue says "
+                f"{sha256}. Correct the catalogue if the file is the right one, else replace it."
+            )
 
 
 def generated(module: AnsibleModule, model: Model, argv: list[str]) -> bool:
