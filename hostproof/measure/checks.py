@@ -32,6 +32,8 @@ class Checker:
     client: Client
     dialect: Dialect
     salt: str
+    limit_seconds: float = SECONDS
+    """For one answer."""
 
     def all(self, first: Answer) -> Iterator[Check]:
         """`first` is the answer that made the server count as ready."""
@@ -41,7 +43,7 @@ class Checker:
             yield self._tried("wrong_key_refused", self._wrong_key)
         try:
             extra = {**exactly(TOKENS), **self._cold("whole")}
-            whole = self.client.chat(PROMPT, extra, limit_seconds=SECONDS)
+            whole = self.client.chat(PROMPT, extra, limit_seconds=self.limit_seconds)
         except SampleFailed as error:
             yield Check("max_tokens", False, str(error))
             return
@@ -68,7 +70,7 @@ class Checker:
         for key in (WRONG_KEY, ""):
             shown = "a wrong key" if key else "no key"
             try:
-                self.client.with_key(key).chat("hi", exactly(1), limit_seconds=SECONDS)
+                self.client.with_key(key).chat("hi", exactly(1), limit_seconds=self.limit_seconds)
             except BadStatus as error:
                 if error.status not in (401, 403):
                     return False, f"with {shown}: {error}"
@@ -78,7 +80,7 @@ class Checker:
 
     def _streamed(self, whole: Answer) -> tuple[bool, str]:
         extra = {**exactly(TOKENS), **self._cold("streamed")}
-        streamed = self.client.chat_stream(PROMPT, extra, limit_seconds=SECONDS)
+        streamed = self.client.chat_stream(PROMPT, extra, limit_seconds=self.limit_seconds)
         if streamed.text == whole.text:
             return True, f"{len(whole.text)} characters are the same both ways"
         at = next(
@@ -93,7 +95,7 @@ class Checker:
         if word is None:
             return False, f"nothing in {whole.text[:60]!r} to stop at"
         extra = {**exactly(TOKENS), **self._cold("stop"), "stop": [word]}
-        stopped = self.client.chat(PROMPT, extra, limit_seconds=SECONDS)
+        stopped = self.client.chat(PROMPT, extra, limit_seconds=self.limit_seconds)
         right = stopped.finish_reason == "stop" and word not in stopped.text
         shown = f"{len(stopped.text)} of {len(whole.text)} characters"
         return right, f"stop at {word!r}: finish_reason {stopped.finish_reason}, {shown}"
@@ -101,7 +103,7 @@ class Checker:
     def _eos(self) -> tuple[bool, str]:
         for prompt in SHORT_PROMPTS:
             extra = {**greedy(EOS_TOKENS), **self._cold(prompt)}
-            answer = self.client.chat(prompt, extra, limit_seconds=SECONDS)
+            answer = self.client.chat(prompt, extra, limit_seconds=self.limit_seconds)
             if answer.finish_reason == "stop":
                 tokens = answer.usage.completion if answer.usage else "?"
                 return True, f"{prompt!r} was answered and ended after {tokens} tokens"

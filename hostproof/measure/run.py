@@ -22,7 +22,7 @@ from hostproof.measure import (
     unit,
 )
 from hostproof.measure.bench import Bench
-from hostproof.measure.checks import Checker
+from hostproof.measure.checks import SECONDS, Checker
 from hostproof.measure.client import Client, read_key
 from hostproof.measure.config import Config
 from hostproof.measure.dialect import DIALECTS
@@ -82,7 +82,8 @@ def measure(config: Config, voice: Voice) -> Result:
     gpus = gpu.find()
     first = ready.wait(client, min(READY_SECONDS, config.deadline_seconds))
     about = environment.gather(client, dialect, config.server, gpus, __version__) | {"prompt_seed": seed}
-    checks = tuple(_told(Checker(client, dialect, f"{seed}/checks").all(first), voice))
+    checker = Checker(client, dialect, f"{seed}/checks", min(SECONDS, config.deadline_seconds))
+    checks = tuple(_told(checker.all(first), voice))
     page = _first_page(client)
     bench = Bench(
         client=client,
