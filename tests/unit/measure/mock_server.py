@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -75,11 +76,19 @@ class Mock:
     log: Log
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away, or a connection that the script broke, is no news."""
+        if not isinstance(sys.exception(), (ConnectionError, OSError, ValueError)):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def running(script: Script) -> Iterator[Mock]:
     mock = Mock("", script, Log())
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"mock": mock}))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), type("Bound", (_Handler,), {"mock": mock}))
     mock.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
