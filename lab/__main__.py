@@ -1,0 +1,73 @@
+"""`python -m lab`: the lab without Invoke, for molecule and for scripts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hostproof.errors import HostproofError
+from hostproof.exits import ExitStatus
+from lab import hosts, image
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m lab", description="Throwaway hosts that are real to Ansible."
+    )
+    verbs = top.add_subparsers(dest="verb", required=True)
+    up = verbs.add_parser("up", help="start hosts, or go on with those that are there")
+    up.add_argument("--name", default=hosts.FIRST)
+    up.add_argument("--count", type=int, default=1, help="how many, numbered on from the name")
+    up.add_argument("--base", default=image.AUTO, help=f"{image.AUTO}, {', '.join(image.BASES)}")
+    up.add_argument("--inventory", type=Path, help="instead of inventory/lab.yml")
+    up.add_argument("--yes", action="store_true", help="install missing system packages")
+    down = verbs.add_parser("down", help="take hosts away")
+    down.add_argument("--name", action="append", default=[], help="again for more; without it all of them")
+    down.add_argument("--images", action="store_true", help="the cached images too")
+    verbs.add_parser("status", help="list the hosts")
+    ssh = verbs.add_parser("ssh", help="a shell on a host, or one command")
+    ssh.add_argument("--name", default=hosts.FIRST)
+    ssh.add_argument("command", nargs=argparse.REMAINDER, help="after --")
+    return top
+
+
+def run(wanted: argparse.Namespace) -> int:
+    if wanted.verb == "up":
+        hosts.up(
+            wanted.name,
+            wanted.count,
+            say=say,
+            base=wanted.base,
+            inventory_file=wanted.inventory,
+            install=wanted.yes,
+        )
+    elif wanted.verb == "down":
+        hosts.down(wanted.name, images=wanted.images, say=say)
+    elif wanted.verb == "ssh":
+        command = wanted.command[1:] if wanted.command[:1] == ["--"] else wanted.command
+        return hosts.ssh(wanted.name, command)
+    else:
+        for row in hosts.status():
+            say(f"{row.name}\t{row.state}\t{row.port or '-'}\t{row.base or '-'}\t{row.inventory or '-'}")
+    return 0
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        return run(parser().parse_args(argv))
+    except HostproofError as error:
+        sys.stderr.write(f"{error}\n")
+        return int(error.status)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; run it again, or lab.down\n")
+        return int(ExitStatus.COULD_NOT)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,71 @@
+"""The inventory of the lab's hosts, written anew from the records each time."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from hostproof.errors import HostproofError
+from lab.records import Record, replace_file
+
+HEADER: Final = "# Written by lab.up, rewritten by lab.up and lab.down: edits are lost.\n"
+
+
+def write(path: Path, records: Sequence[Record]) -> None:
+    """The file goes when the last host does."""
+    if not is_ours(path):
+        mend = "Name another file with --inventory, or move this one away."
+        raise HostproofError("the file was not written by the lab", where=str(path), mend=mend)
+    if records:
+        replace_file(path, text(records))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_ours(path: Path) -> bool:
+    """Also where there is none yet."""
+    try:
+        return path.read_text(encoding="utf-8").startswith(HEADER)
+    except FileNotFoundError:
+        return True
+
+
+def text(records: Sequence[Record]) -> str:
+    hosts = {record.name: host(record) for record in sorted(records, key=lambda record: record.name)}
+    tree = {"all": {"children": {"inference_hosts": {"children": {"lab": {"hosts": hosts}}}}}}
+    return HEADER + "---\n" + yaml.safe_dump(tree, sort_keys=False, width=1000)
+
+
+def host(record: Record) -> dict[str, Any]:
+    """No `ansible_become`: a role that needs root has to ask for it, here as on a real host."""
+    return {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": record.port,
+        "ansible_user": "lab",
+        "ansible_ssh_private_key_file": record.key,
+        "ansible_ssh_common_args": shlex.join(trust(record)),
+        "ansible_python_interpreter": "/usr/bin/python3",
+        # Its kernel is that of the machine it runs on: roles change kernel settings only when told that they may.
+        "hostproof_lab_container": True,
+        # The interpreter that a wheelhouse for this host is made for.
+        "hostproof_lab_python": record.python,
+    }
+
+
+def trust(record: Record) -> list[str]:
+    """This host's own keys and no others. ssh splits the value at spaces, hence the inner quotes."""
+    return [
+        *["-o", f'UserKnownHostsFile="{record.known_hosts}"', "-o", "GlobalKnownHostsFile=/dev/null"],
+        *["-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes"],
+    ]
+
+
+def ssh_argv(record: Record, command: Sequence[str]) -> list[str]:
+    return [
+        *["ssh", "-F", "/dev/null", "-i", record.key, "-p", str(record.port), *trust(record)],
+        *["lab@127.0.0.1", *([shlex.join(command)] if command else [])],
+    ]
