@@ -21,7 +21,6 @@ LOGIN_SECONDS: Final = 30
 POLL_SECONDS: Final = 0.3
 PORT_TRIES: Final = 5
 STOP_SECONDS: Final = 5
-CGROUP_SECONDS: Final = 10
 PORT_TAKEN: Final = ("address already in use", "port is already allocated")
 MACHINE_CONF: Final = "/etc/containers/containers.conf.d/20-hostproof-lab-machine.conf"
 HOST_KEYS: Final = "cat /etc/ssh/ssh_host_*_key.pub"
@@ -41,7 +40,6 @@ def free_port(taken: Iterable[int]) -> int:
 def create(root: Root, names: Names, image: str, taken: Iterable[int]) -> int:
     """Starts a new container; returns the port that leads to its sshd."""
     root.run(container.volume_argv(names), mend=_mend(names))
-    make_cgroup(root, names)
     taken = set(taken)
     for _ in range(PORT_TRIES):
         port = free_port(taken)
@@ -62,13 +60,7 @@ def create(root: Root, names: Names, image: str, taken: Iterable[int]) -> int:
 
 def start_again(root: Root, names: Names) -> None:
     """A host that was stopped, or went down with the machine."""
-    make_cgroup(root, names)
     root.run(["podman", "start", names.container], seconds=120, mend=_mend(names))
-
-
-def make_cgroup(root: Root, names: Names) -> None:
-    if cgroup := names.cgroup(root.machine):
-        root.run(["mkdir", "-p", str(cgroup)], mend=_mend(names))
 
 
 def settle(root: Root, names: Names, folder: Path, port: int, say: Say) -> None:
@@ -183,26 +175,12 @@ def is_running(root: Root, names: Names) -> bool:
 
 
 def remove(root: Root, names: Names) -> None:
-    """Container, volume and cgroup of one host, as far as they are there."""
+    """Container and volume of one host, as far as they are there."""
     for row in found(root, names.labels):
         stop = ["podman", "rm", "--force", "--volumes", f"--time={STOP_SECONDS}", str(row["Id"])]
         root.run(stop, seconds=120, mend=_mend(names))
     for row in found_volumes(root, names.labels):
         root.run(["podman", "volume", "rm", "--force", str(row["Name"])], seconds=120, mend=_mend(names))
-    if cgroup := names.cgroup(root.machine):
-        remove_cgroup(root, cgroup, _mend(names))
-
-
-def remove_cgroup(root: Root, cgroup: Path, mend: str) -> None:
-    """From the leaves up; the kernel takes a moment to let go of processes that have just ended."""
-    deadline = time.monotonic() + CGROUP_SECONDS
-    while cgroup.exists():
-        said = root.attempt(["find", str(cgroup), "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"])
-        if said.status == 0 or not cgroup.exists():
-            return
-        if time.monotonic() > deadline:
-            raise HostproofError(f"a cgroup stays busy: {said.tail()}", where=str(cgroup), mend=mend)
-        time.sleep(POLL_SECONDS)
 
 
 def _mend(names: Names) -> str:

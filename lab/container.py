@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +20,10 @@ MAX_COUNT: Final = 99
 
 RUN_TMPFS: Final = "rw,nosuid,nodev,exec,mode=0755"
 TMP_TMPFS: Final = "rw,nosuid,nodev,exec,mode=1777"
+INIT: Final = "/sbin/init"
+INTO_V2: Final = f"umount --lazy /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec {INIT}"
+"""On hybrid cgroups podman mounts the v1 controllers. A fresh mount in the container's own cgroup namespace
+shows its part of the v2 tree as the whole one: paths inside agree, and journald knows whose line it is."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,6 @@ class Names:
     @property
     def labels(self) -> tuple[str, str]:
         return f"{HOST_LABEL}={self.host}", f"{CHECKOUT_LABEL}={self.checkout}"
-
-    def cgroup(self, machine: Machine) -> Path | None:
-        """A part of the v2 tree for the host, where it does not get a cgroup namespace of its own."""
-        return Path(machine.unified) / self.container if machine.cgroups == "hybrid" else None
 
 
 def checkout_id(root: Path) -> str:
@@ -82,22 +81,24 @@ def create_argv(machine: Machine, names: Names, image: str, port: int) -> list[s
         # On a volume podman inside can use overlay; overlay on overlay is refused.
         f"--volume={names.volume}:/var/lib/containers",
         *(f"--ulimit={limit}" for limit in (machine.limits.ulimits() if machine.limits else ())),
-        *_systemd(machine, names),
-        *[image, "/sbin/init"],
+        *_systemd(machine),
+        *[image, *_command(machine)],
     ]
 
 
-def _systemd(machine: Machine, names: Names) -> Sequence[str]:
-    cgroup = names.cgroup(machine)
-    if cgroup is None:
+def _systemd(machine: Machine) -> list[str]:
+    """What makes systemd at home, before the image's name."""
+    if machine.cgroups == "v2":
         return ["--systemd=always", "--cgroupns=private"]
-    # podman 4 refuses systemd mode on hybrid cgroups: what it would do is done by hand, and the host sees its
-    # own part of the v2 tree as the whole one.
+    # podman 4 refuses systemd mode on hybrid cgroups: what it would do is done by hand.
     return [
-        *["--systemd=false", "--cgroupns=host", "--env=container=podman"],
+        *["--systemd=false", "--cgroupns=private", "--env=container=podman"],
         *[f"--tmpfs=/run:{RUN_TMPFS}", f"--tmpfs=/run/lock:{RUN_TMPFS}", f"--tmpfs=/tmp:{TMP_TMPFS}"],
-        f"--volume={cgroup}:/sys/fs/cgroup:rw",
     ]
+
+
+def _command(machine: Machine) -> list[str]:
+    return [INIT] if machine.cgroups == "v2" else ["/bin/sh", "-c", INTO_V2]
 
 
 def volume_argv(names: Names) -> list[str]:

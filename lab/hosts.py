@@ -82,7 +82,7 @@ def up(
 def down(
     names: Sequence[str] = (), *, images: bool = False, say: Say = print, checkout: Path = ROOT
 ) -> list[str]:
-    """Takes hosts away, all of this checkout's without names; returns those that were there. Keeps the image."""
+    """Takes hosts away, all of this checkout's without names, and returns which. Keeps the image."""
     lab = open_lab(say, checkout)
     if not packages.missing_packages(packages.RUNNING[:1]):
         with lab.store.alone(say):

@@ -1,4 +1,4 @@
-"""The image that lab hosts start from: from a registry's base, else from Debian's packages; kept until the recipe changes."""
+"""Image of a lab host: from a registry's base, else from Debian's packages; kept while the recipe is."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def tag(base: Base) -> str:
 
 
 def choose(wanted: str, *, cached: Callable[[Base], bool], answers: Callable[[], bool]) -> Base:
-    """Ubuntu is the product's target; Debian's packages do where no registry answers. What is there is used."""
+    """Ubuntu is the product's target; Debian's packages do where no registry answers. A cached one wins."""
     if wanted != AUTO:
         if wanted in BASES:
             return BASES[wanted]

@@ -49,7 +49,7 @@ def host(record: Record) -> dict[str, Any]:
         "ansible_ssh_private_key_file": record.key,
         "ansible_ssh_common_args": shlex.join(trust(record)),
         "ansible_python_interpreter": "/usr/bin/python3",
-        # Its kernel is that of the machine it runs on: roles change kernel settings only when told that they may.
+        # Its kernel is the machine's: roles change kernel settings only when told that they may.
         "hostproof_lab_container": True,
         # The interpreter that a wheelhouse for this host is made for.
         "hostproof_lab_python": record.python,
@@ -65,7 +65,9 @@ def trust(record: Record) -> list[str]:
 
 
 def ssh_argv(record: Record, command: Sequence[str]) -> list[str]:
+    """One word of command is a shell line, as with ssh itself; several are quoted and stay several."""
+    line = command[0] if len(command) == 1 else shlex.join(command)
     return [
         *["ssh", "-F", "/dev/null", "-i", record.key, "-p", str(record.port), *trust(record)],
-        *["lab@127.0.0.1", *([shlex.join(command)] if command else [])],
+        *["lab@127.0.0.1", *([line] if command else [])],
     ]

@@ -1,4 +1,4 @@
-"""Runs podman and the few other commands that need root, with time limits and errors that show what was said."""
+"""Runs podman and whatever else needs root, with time limits and errors that show what was said."""
 
 from __future__ import annotations
 

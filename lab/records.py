@@ -1,4 +1,4 @@
-"""`.lab/`: what this checkout knows of its hosts. One folder each, with the key, the host keys and the record."""
+"""`.lab/`: what this checkout knows of its hosts. A folder each, with key, host keys and record."""
 
 from __future__ import annotations
 

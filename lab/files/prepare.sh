@@ -6,6 +6,7 @@ export SYSTEMD_OFFLINE=1
 
 install -D -m 0644 "$files/containers.conf" /etc/containers/containers.conf.d/10-hostproof-lab.conf
 install -D -m 0644 "$files/sshd.conf" /etc/ssh/sshd_config.d/10-hostproof-lab.conf
+install -D -m 0644 "$files/journald.conf" /etc/systemd/journald.conf.d/10-hostproof-lab.conf
 install -D -m 0644 "$files/hostproof-lab-ssh-keys.service" /etc/systemd/system/hostproof-lab-ssh-keys.service
 
 # A login user that is not root, so that a task without `become` fails here as it would on a real host.
