@@ -1,1 +1,4 @@
-"""The referee: thresholds, statistics, verdict. Pure but for `thresholds.load`; must not import report or play."""
+"""The referee: thresholds, statistics, verdict. Pure but for `thresholds.load`.
+
+Must not import report or play.
+"""

@@ -57,7 +57,10 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Judged:
-    """A threshold and what became of it. `value`, `low`, `high` in the metric's unit; None when unmeasured."""
+    """A threshold and what became of it.
+
+    `value`, `low`, `high` are in the metric's unit; None: there is no such number or limit.
+    """
 
     threshold: Threshold
     outcome: Outcome

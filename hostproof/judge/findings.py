@@ -1,0 +1,105 @@
+"""What a reader should know though it decides nothing, most important first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hostproof.judge import statistics
+from hostproof.judge.units import label, shown
+from hostproof.measure.result import Agreement, Measurement, Result
+
+DISAGREEMENT = 0.02
+TTFT_ALLOWANCE_SECONDS = 0.02
+"""HTTP, template and tokenizing lie outside the server's own watch: 3-12 ms were seen (docs/measuring.md)."""
+QUIET_LOAD = 0.5
+"""One-minute load below which a host counts as idle, or a twentieth of its cores if that is more."""
+INSTRUMENT_SHARE = 0.05
+"""Of one core, over the whole measurement."""
+WIDE = 0.10
+"""Quartiles further apart than this share of the median."""
+SPEEDS = ("ttft", "prompt_throughput", "generation_throughput")
+
+
+def findings(result: Result) -> Iterator[str]:
+    yield from _unchecked(result)
+    yield from _disagreements(result)
+    yield from _load(result)
+    for measured in result.measurements:
+        yield from _dependence(measured)
+    for measured in result.measurements:
+        yield from _spread(measured)
+    yield from _instrument(result)
+    yield from result.gaps
+
+
+def _unchecked(result: Result) -> Iterator[str]:
+    if not result.checks:
+        yield "no behaviour was checked, and an answer is the proof that a server is up"
+
+
+def _disagreements(result: Result) -> Iterator[str]:
+    for agreement in result.agreements:
+        if _disagrees(agreement, result.agreements):
+            metric = agreement.metric
+            yield (
+                f"client and server disagree by {agreement.difference:.1%} on {label(metric)} "
+                f"in {agreement.cell}: {shown(agreement.client, metric)} "
+                f"against {shown(agreement.server, metric)} ({agreement.server_source})"
+            )
+
+
+def _disagrees(agreement: Agreement, others: tuple[Agreement, ...]) -> bool:
+    """Prompt throughput is the time to first token once more: what excuses one excuses the other."""
+    if agreement.difference <= DISAGREEMENT:
+        return False
+    if agreement.metric == "ttft":
+        return abs(agreement.client - agreement.server) > TTFT_ALLOWANCE_SECONDS
+    if agreement.metric == "prompt_throughput":
+        twins = [a for a in others if a.metric == "ttft" and a.cell == agreement.cell]
+        return any(_disagrees(twin, ()) for twin in twins) or not twins
+    return True
+
+
+def _load(result: Result) -> Iterator[str]:
+    """Nothing is said where the environment tells no load; that is a gap of the instrument's own."""
+    try:
+        before = float(result.environment.get("load_before", "").split()[0])
+        cores = int(result.environment.get("cores", "0"))
+    except (IndexError, ValueError):
+        return
+    if before > max(QUIET_LOAD, cores / 20):
+        yield (
+            f"the host was not idle before the start: load {before:.2f} on {cores} cores, "
+            "so the figures may be too low"
+        )
+
+
+def _dependence(measured: Measurement) -> Iterator[str]:
+    if measured.metric not in SPEEDS or measured.over != "runs":
+        return
+    if statistics.depends_on_the_run_before(measured.samples):
+        found = statistics.autocorrelation(measured.samples)
+        yield (
+            f"{label(measured.metric)} in {measured.cell}: each run resembles the one before "
+            f"(lag-1 correlation {found:.2f} over {len(measured.samples)} runs), so its interval "
+            "is too narrow; look for warming up or a neighbour"
+        )
+
+
+def _spread(measured: Measurement) -> Iterator[str]:
+    if measured.metric not in SPEEDS or len(measured.samples) < statistics.LOOKS[0]:
+        return
+    middle = statistics.median_interval(measured.samples).value
+    share = statistics.spread(measured.samples).iqr / middle if middle else 0.0
+    if share > WIDE:
+        yield (
+            f"{label(measured.metric)} in {measured.cell} is unsteady: "
+            f"its middle half spans {share:.0%} of the median"
+        )
+
+
+def _instrument(result: Result) -> Iterator[str]:
+    used = result.telemetry.get("instrument", {})
+    wall, cpu = used.get("wall_seconds", 0.0), used.get("cpu_seconds", 0.0)
+    if wall and cpu / wall > INSTRUMENT_SHARE:
+        yield f"measuring itself took {cpu / wall:.0%} of one core"

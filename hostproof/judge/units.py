@@ -1,0 +1,91 @@
+"""Figures as people read them: `0.0262` of a ratio is `2.6 %`, `0.0357 s` is `35.7 ms`. Pure."""
+
+from __future__ import annotations
+
+from hostproof.judge.model import Threshold
+from hostproof.measure.result import LATENCY_AT, unit_of
+
+LABELS = {
+    "ttft": "time to first token (TTFT)",
+    "prompt_throughput": "prompt throughput (PP)",
+    "generation_throughput": "generation throughput (TG)",
+    "inter_token_latency": "gap between tokens (ITL)",
+    "kv_cache_usage": "KV cache usage",
+    "prefix_cache_hit_rate": "prefix cache hit rate",
+    "cpu_utilisation": "CPU use, mean of all cores",
+    "peak_memory": "peak memory",
+    "performance_factor": "performance factor (PF)",
+    "failed_requests": "failed requests",
+}
+SIGNS = {"at_least": "≥", "at_most": "≤"}
+_GIB = 1024**3
+
+
+def label(metric: str) -> str:
+    if metric.startswith(LATENCY_AT):
+        return f"latency to token {metric.removeprefix(LATENCY_AT)}"
+    return LABELS[metric]
+
+
+def figure(value: float) -> str:
+    """Four digits where they say something, thousands separated: 1,742 · 27.9 · 0.701."""
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    for least, digits in ((100, 0), (10, 1), (1, 2)):
+        if size >= least:
+            return f"{value:.{digits}f}"
+    return f"{value:.3g}" if value else "0"
+
+
+def number(value: float, metric: str) -> str:
+    """The figure in the unit that `unit` names for it."""
+    return figure(value * _scale(metric, value))
+
+
+def shown(value: float, metric: str) -> str:
+    """Figure and unit."""
+    name = unit(metric, value)
+    return f"{number(value, metric)} {name}" if name else number(value, metric)
+
+
+def span(low: float, high: float, metric: str) -> str:
+    """`27.4–28.3 tok/s`; the unit is that of the larger end."""
+    scale = _scale(metric, high)
+    ends = (figure(low * scale), figure(high * scale))
+    text = ends[0] if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}"
+    return f"{text} {unit(metric, high)}".rstrip()
+
+
+def unit(metric: str, value: float) -> str:
+    """The unit that a value of this size is shown in."""
+    kind = unit_of(metric)
+    if kind == "ratio":
+        return "%"
+    if kind == "bytes":
+        return "GiB"
+    if kind == "requests":
+        return ""
+    return "ms" if kind == "s" and 0 < abs(value) < 1 else kind
+
+
+def _scale(metric: str, value: float) -> float:
+    kind = unit_of(metric)
+    if kind == "ratio":
+        return 100.0
+    if kind == "bytes":
+        return 1 / _GIB
+    return 1000.0 if unit(metric, value) == "ms" else 1.0
+
+
+def wanted(threshold: Threshold) -> str:
+    """`median ≥ 25 tok/s`; the bound is shown as it was written, never rounded."""
+    kind = unit_of(threshold.metric)
+    value, name = threshold.bound, kind
+    if kind == "ratio":
+        value, name = threshold.bound * 100, "%"
+    elif kind == "bytes":
+        value, name = threshold.bound / _GIB, "GiB"
+    elif kind == "requests":
+        name = ""
+    return f"{threshold.statistic} {SIGNS[threshold.side]} {value:.10g} {name}".rstrip()

@@ -1,0 +1,165 @@
+"""Results + thresholds → Verdict. Pure.
+
+Asks "is the whole interval on the good side?", never "is it not bad?".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hostproof.judge import statistics
+from hostproof.judge.findings import findings
+from hostproof.judge.model import SEVERITY, Judged, Outcome, SetupVerdict, Threshold, Verdict
+from hostproof.judge.statistics import Interval
+from hostproof.judge.thresholds import ThresholdsFile, compare
+from hostproof.judge.units import shown, span, wanted
+from hostproof.measure.result import Measurement, Result
+from hostproof.measure.workload import Workload, parse
+
+FEWEST_RUNS = statistics.LOOKS[0]
+
+
+def judge_setup(result: Result, thresholds: ThresholdsFile) -> SetupVerdict:
+    """One setup. Raises HostproofError or ConfigError if thresholds and workload do not belong together."""
+    workload = parse(result.workload)
+    compare(thresholds, workload)
+    judged = tuple(_judge(threshold, result, workload) for threshold in thresholds.thresholds)
+    failed = tuple(f"{check.name}: {check.detail}" for check in result.checks if not check.passed)
+    return SetupVerdict(
+        host=result.host,
+        setup=result.setup.name,
+        outcome=_outcome(judged, result),
+        judged=judged,
+        failed_checks=failed,
+        findings=(*findings(result), *_not_judged(thresholds)),
+    )
+
+
+def missing(host: str, setup: str, why: str) -> SetupVerdict:
+    """A setup that was to be judged and has no Result: never left out of the verdict."""
+    return SetupVerdict(host, setup, Outcome.UNMEASURED, (), findings=(why,))
+
+
+def _outcome(judged: Sequence[Judged], result: Result) -> Outcome:
+    """The worst. A failed check is on the bad side; nothing judged or nothing checked is nothing proven."""
+    found = {each.outcome for each in judged}
+    if not judged or not result.checks:
+        found.add(Outcome.UNMEASURED)
+    if any(not check.passed for check in result.checks):
+        found.add(Outcome.BELOW)
+    return next(outcome for outcome in SEVERITY if outcome in found)
+
+
+def _not_judged(thresholds: ThresholdsFile) -> Iterator[str]:
+    for cell, why in thresholds.not_judged.items():
+        yield f"cell {cell} is measured but not judged: {why}"
+
+
+def _judge(threshold: Threshold, result: Result, workload: Workload) -> Judged:
+    measured = result.find(threshold.cell, threshold.metric)
+    if measured is None or measured.problem:
+        why = measured.problem if measured else "the Result has no such measurement"
+        return Judged(threshold, Outcome.UNMEASURED, None, None, None, 0, f"not measured: {why}")
+    if threshold.statistic == "max":
+        return _judge_max(threshold, measured, workload)
+    return _judge_interval(threshold, measured)
+
+
+def _judge_interval(threshold: Threshold, measured: Measurement) -> Judged:
+    samples, runs = measured.samples, len(measured.samples)
+    is_p95 = threshold.statistic == "p95"
+    found = statistics.p95_interval(samples) if is_p95 else statistics.median_interval(samples)
+    if measured.over == "tokens":
+        why = "gaps between tokens depend on each other: there is no interval to judge by"
+        return Judged(threshold, Outcome.INCONCLUSIVE, found.value, None, None, runs, why)
+    outcome = place(threshold, found)
+    why = _why(threshold, found, outcome, runs)
+    return Judged(threshold, outcome, found.value, found.low, found.high, runs, why)
+
+
+def place(threshold: Threshold, found: Interval) -> Outcome:
+    """The rule. Touching the bound counts as good, as the threshold says: at least, at most."""
+    bound = threshold.bound
+    good, bad = (found.low, found.high) if threshold.side == "at_least" else (found.high, found.low)
+    if good is not None and (good >= bound if threshold.side == "at_least" else good <= bound):
+        return Outcome.PROVEN
+    if bad is not None and (bad < bound if threshold.side == "at_least" else bad > bound):
+        return Outcome.BELOW
+    return Outcome.INCONCLUSIVE
+
+
+def _why(threshold: Threshold, found: Interval, outcome: Outcome, runs: int) -> str:
+    metric, want = threshold.metric, wanted(threshold)
+    if outcome is Outcome.INCONCLUSIVE:
+        return _inconclusive(threshold, found, runs)
+    if found.low is not None and found.high is not None:
+        interval = f"the interval {span(found.low, found.high, metric)} of {runs} runs"
+    else:
+        limit = found.low if found.low is not None else found.high
+        assert limit is not None  # without a limit nothing is decided
+        interval = f"the limit {shown(limit, metric)} of {runs} runs"
+    word = "meets" if outcome is Outcome.PROVEN else "misses"
+    return f"{interval} {word} {want} as a whole"
+
+
+def _inconclusive(threshold: Threshold, found: Interval, runs: int) -> str:
+    metric = threshold.metric
+    if threshold.statistic == "p95":
+        more = statistics.P95_RUNS
+        if runs < more:
+            return f"p95 has no upper limit with {runs} runs: it takes {more} (or judge max)"
+        return f"the limit of p95 with {runs} runs lies across {wanted(threshold)}: more runs narrow it"
+    if found.low is None or found.high is None:
+        return f"a median has no 95 % interval with {_count(runs)}: it takes {FEWEST_RUNS}"
+    across = (
+        f"{wanted(threshold)} lies inside the interval {span(found.low, found.high, metric)} of {runs} runs"
+    )
+    look = statistics.next_look(runs)
+    if look:
+        return f"{across}: {look} runs narrow it, a quieter host too"
+    return f"{across}: with so many runs only a quieter host or another bound settles it"
+
+
+def _judge_max(threshold: Threshold, measured: Measurement, workload: Workload) -> Judged:
+    """A statement about these runs and no others, so it needs no interval; but all of them must be there."""
+    worst, runs = max(measured.samples), len(measured.samples)
+    planned = next(cell.runs for cell in workload.cells if cell.name == threshold.cell)
+    what = "gaps" if measured.over == "tokens" else "runs"
+    found = f"the largest of {runs} {what} is {shown(worst, threshold.metric)}"
+    if worst > threshold.bound:
+        outcome, why = Outcome.BELOW, f"{found}: misses {wanted(threshold)}"
+    elif measured.over == "runs" and runs < planned:
+        outcome = Outcome.INCONCLUSIVE
+        why = f"{found}, but {planned} runs were planned: make the missing ones"
+    else:
+        outcome, why = Outcome.PROVEN, f"{found}: meets {wanted(threshold)}"
+    return Judged(threshold, outcome, worst, worst, worst, runs, why)
+
+
+def _count(runs: int) -> str:
+    return f"{runs} run" if runs == 1 else f"{runs} runs"
+
+
+def line(verdict: Verdict) -> str:
+    """The one sentence above everything else."""
+    judged = [each for setup in verdict.setups for each in setup.judged]
+    counts = {outcome: sum(each.outcome is outcome for each in judged) for outcome in SEVERITY}
+    checks = sum(len(setup.failed_checks) for setup in verdict.setups)
+    empty = [f"{setup.host}/{setup.setup}" for setup in verdict.setups if not setup.judged]
+    parts = [f"{counts[o]} {o.value}" for o in reversed(SEVERITY) if counts[o]]
+    parts += [f"{checks} failed check{'s' * (checks > 1)}"] if checks else []
+    parts += [f"no result of {', '.join(empty)}"] if empty else []
+    about = f"{_thresholds(len(judged))}: {', '.join(parts)}" if parts else "nothing was judged"
+    return f"{_WORDS[verdict.outcome]} — {about}."
+
+
+def _thresholds(count: int) -> str:
+    return f"{count} threshold" if count == 1 else f"{count} thresholds"
+
+
+_WORDS = {
+    Outcome.PROVEN: "PROVEN",
+    Outcome.BELOW: "NOT PROVEN, below threshold",
+    Outcome.INCONCLUSIVE: "NOT PROVEN, inconclusive",
+    Outcome.UNMEASURED: "NOT PROVEN, not measured",
+}

@@ -1,0 +1,63 @@
+"""A Verdict as JSON and back: the only writer and the only reader."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from hostproof.judge.model import Judged, Outcome, SetupVerdict, Threshold, Verdict
+from hostproof.judge.verdict import line
+
+SCHEMA = "hostproof.verdict/1"
+
+
+class VerdictError(ValueError):
+    """The text is no verdict of this schema."""
+
+
+def to_dict(verdict: Verdict) -> dict[str, Any]:
+    """Plain data; `outcome`, `exit_status` and `line` are there for readers who want no more."""
+    return {
+        "schema": SCHEMA,
+        "run_id": verdict.run_id,
+        "outcome": verdict.outcome.value,
+        "exit_status": int(verdict.exit_status),
+        "line": line(verdict),
+        "setups": json.loads(json.dumps([asdict(setup) for setup in verdict.setups], allow_nan=False)),
+    }
+
+
+def to_json(verdict: Verdict) -> str:
+    return json.dumps(to_dict(verdict), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def from_json(text: str) -> Verdict:
+    """Raises VerdictError if the text is no verdict of this schema."""
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise VerdictError(f"not JSON: {error}") from error
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
+        raise VerdictError(f"schema is {found!r}, this reader knows {SCHEMA!r}")
+    try:
+        return Verdict(raw["run_id"], tuple(_setup(setup) for setup in raw["setups"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise VerdictError(f"a field is missing, unknown or wrong: {error}") from error
+
+
+def _setup(raw: dict[str, Any]) -> SetupVerdict:
+    return SetupVerdict(
+        **{
+            **raw,
+            "outcome": Outcome(raw["outcome"]),
+            "judged": tuple(_judged(each) for each in raw["judged"]),
+            "failed_checks": tuple(raw["failed_checks"]),
+            "findings": tuple(raw["findings"]),
+        }
+    )
+
+
+def _judged(raw: dict[str, Any]) -> Judged:
+    return Judged(**{**raw, "threshold": Threshold(**raw["threshold"]), "outcome": Outcome(raw["outcome"])})
