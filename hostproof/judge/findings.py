@@ -17,7 +17,8 @@ INSTRUMENT_SHARE = 0.05
 """Of one core, over the whole measurement."""
 WIDE = 0.10
 """Quartiles further apart than this share of the median."""
-SPEEDS = ("ttft", "prompt_throughput", "generation_throughput")
+SPEEDS = ("ttft", "generation_throughput")
+"""Prompt throughput and performance factor are these two once more."""
 
 
 def findings(result: Result) -> Iterator[str]:

@@ -124,8 +124,7 @@ def _judge_max(threshold: Threshold, measured: Measurement, workload: Workload) 
     """A statement about these runs and no others, so it needs no interval; but all of them must be there."""
     worst, runs = max(measured.samples), len(measured.samples)
     planned = next(cell.runs for cell in workload.cells if cell.name == threshold.cell)
-    what = "gaps" if measured.over == "tokens" else "runs"
-    found = f"the largest of {runs} {what} is {shown(worst, threshold.metric)}"
+    found = _largest(measured, worst)
     if worst > threshold.bound:
         outcome, why = Outcome.BELOW, f"{found}: misses {wanted(threshold)}"
     elif measured.over == "runs" and runs < planned:
@@ -134,6 +133,14 @@ def _judge_max(threshold: Threshold, measured: Measurement, workload: Workload) 
     else:
         outcome, why = Outcome.PROVEN, f"{found}: meets {wanted(threshold)}"
     return Judged(threshold, outcome, worst, worst, worst, runs, why)
+
+
+def _largest(measured: Measurement, worst: float) -> str:
+    runs = len(measured.samples)
+    if measured.metric == "failed_requests":
+        return f"{sum(measured.samples):.0f} of {runs} requests failed"
+    what = f"{runs} gaps" if measured.over == "tokens" else _count(runs)
+    return f"the largest of {what} is {shown(worst, measured.metric)}"
 
 
 def _count(runs: int) -> str:

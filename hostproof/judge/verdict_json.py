@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,7 @@ class VerdictError(ValueError):
     """The text is no verdict of this schema."""
 
 
-def to_dict(verdict: Verdict) -> dict[str, Any]:
+def to_dict(verdict: Verdict, titles: Mapping[str, str]) -> dict[str, Any]:
     """Plain data; `outcome`, `exit_status` and `line` are there for readers who want no more."""
     return {
         "schema": SCHEMA,
@@ -24,16 +25,18 @@ def to_dict(verdict: Verdict) -> dict[str, Any]:
         "outcome": verdict.outcome.value,
         "exit_status": int(verdict.exit_status),
         "line": line(verdict),
+        "titles": dict(titles),
         "setups": json.loads(json.dumps([asdict(setup) for setup in verdict.setups], allow_nan=False)),
     }
 
 
-def to_json(verdict: Verdict) -> str:
-    return json.dumps(to_dict(verdict), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+def to_json(verdict: Verdict, titles: Mapping[str, str]) -> str:
+    """`titles`: setup → as people call it; kept so that a page can be made again."""
+    return json.dumps(to_dict(verdict, titles), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def from_json(text: str) -> Verdict:
-    """Raises VerdictError if the text is no verdict of this schema."""
+def from_json(text: str) -> tuple[Verdict, dict[str, str]]:
+    """The verdict and the titles. Raises VerdictError if the text is no verdict of this schema."""
     try:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
@@ -42,8 +45,9 @@ def from_json(text: str) -> Verdict:
         found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
         raise VerdictError(f"schema is {found!r}, this reader knows {SCHEMA!r}")
     try:
-        return Verdict(raw["run_id"], tuple(_setup(setup) for setup in raw["setups"]))
-    except (KeyError, TypeError, ValueError) as error:
+        verdict = Verdict(raw["run_id"], tuple(_setup(setup) for setup in raw["setups"]))
+        return verdict, {str(setup): str(title) for setup, title in raw["titles"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise VerdictError(f"a field is missing, unknown or wrong: {error}") from error
 
 

@@ -1,1 +1,4 @@
-"""The pages: terminal, JSON, JUnit XML, Markdown, one HTML file. Reads Results and a Verdict, decides nothing."""
+"""The pages: terminal, JSON, JUnit XML, Markdown, one HTML file.
+
+Reads Results and a Verdict, decides nothing.
+"""

@@ -1,0 +1,83 @@
+"""What a report is made of: verdict, Results, the setups' titles; and where they lie in a run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hostproof.errors import HostproofError
+from hostproof.judge.model import SetupVerdict, Verdict
+from hostproof.judge.verdict_json import VerdictError, from_json
+from hostproof.measure.result import Result, ResultError
+from hostproof.measure.result import from_json as result_from_json
+
+VERDICT = "verdict.json"
+RESULTS = "results"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One setup on one host: its verdict, and its Result unless it never came."""
+
+    verdict: SetupVerdict
+    result: Result | None
+    title: str
+    """As people call it, with the host in front where there are several."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that the pages show; they add nothing and decide nothing."""
+
+    verdict: Verdict
+    results: tuple[Result, ...]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Setup → title, for example `gpu` → `B: GPU nvfp4`."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return tuple(self._part(setup) for setup in self.verdict.setups)
+
+    @property
+    def measured(self) -> tuple[tuple[Part, Result], ...]:
+        return tuple((part, part.result) for part in self.parts if part.result is not None)
+
+    def _part(self, setup: SetupVerdict) -> Part:
+        key = setup.host, setup.setup
+        result = next((r for r in self.results if (r.host, r.setup.name) == key), None)
+        several = len({each.host for each in self.verdict.setups}) > 1
+        title = self.titles.get(setup.setup, setup.setup)
+        return Part(setup, result, f"{setup.host} · {title}" if several else title)
+
+
+def load(run: Path) -> Material:
+    """The material of a run that was judged; raises HostproofError if the folder holds none."""
+    path = run / VERDICT
+    text = _text(path, "the run has no verdict", "Validate again, or name a folder under runs/.")
+    try:
+        verdict, titles = from_json(text)
+    except VerdictError as error:
+        raise HostproofError(str(error), where=str(path), mend="Validate again.") from error
+    return Material(verdict, read_results(sorted((run / RESULTS).rglob("*.json"))), titles)
+
+
+def read_results(paths: list[Path]) -> tuple[Result, ...]:
+    return tuple(_result(path) for path in paths)
+
+
+def _result(path: Path) -> Result:
+    text = _text(path, "no such Result", "Measure again.")
+    try:
+        return result_from_json(text)
+    except ResultError as error:
+        raise HostproofError(f"is no Result: {error}", where=str(path), mend="Measure again.") from error
+
+
+def _text(path: Path, what: str, mend: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise HostproofError(what, where=str(path), mend=mend) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise HostproofError(f"cannot be read: {error}", where=str(path), mend=mend) from error

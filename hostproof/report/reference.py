@@ -1,0 +1,41 @@
+"""The rows that the article behind this project printed, shown beside ours and marked as its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SOURCE = "the article"
+BASE_FACTOR = 0.10
+"""command-a-reasoning's tok/s per billion parameters: what "relative PF" is relative to."""
+
+
+@dataclass(frozen=True)
+class ReferenceFactor:
+    model: str
+    parameters: str
+    speed: str
+    factor: str
+    relative: str
+
+
+FACTORS = (
+    ReferenceFactor("command-a-reasoning", "111B", "~11 tok/s", "0.10", "1.0"),
+    ReferenceFactor("IQuest-Coder-40B nvfp4", "40B", "26–28 tok/s", "0.65–0.70", "≈6.5–7.0"),
+    ReferenceFactor("Small 7B fp16", "7B", "60–80 tok/s", "9–11", "separate category"),
+)
+
+
+@dataclass(frozen=True)
+class ReferenceSetup:
+    config: str
+    speed: str
+    viability: str
+    use: str
+
+
+SETUPS = (
+    ReferenceSetup("A: CPU Q5_K_M", "unmeasurable (TTFT failure)", "No", "–"),
+    ReferenceSetup("B: GPU nvfp4", "25–28", "Production", "agent / test generation / CI"),
+    ReferenceSetup("C: Aider whole-edit", "0.6–8", "No", "–"),
+)
+LATENCIES = {200: "7–8 s", 400: "14–16 s", 800: "30 s"}

@@ -1,0 +1,105 @@
+"""The tables of the article behind this project, with our figures and its own rows beside them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hostproof.judge.statistics import median_interval, spread
+from hostproof.judge.units import figure, shown, span
+from hostproof.judge.viability import RULE, decoding, viability
+from hostproof.measure.result import LATENCY_AT, Measurement, Result
+from hostproof.report import reference
+from hostproof.report.material import Material, Part
+from hostproof.report.table import NOTHING, Row, Table, left, right
+
+
+def latency(material: Material) -> Iterator[Table]:
+    """By output length; one row for each setup and cell with checkpoints."""
+    found = [
+        (part, cell, points)
+        for part, result in material.measured
+        for cell, points in checkpoints(result).items()
+    ]
+    lengths = sorted({tokens for _, _, points in found for tokens in points})
+    if not lengths:
+        return
+    rows = [
+        Row((part.title, cell, *(_median_and_range(points.get(tokens)) for tokens in lengths)))
+        for part, cell, points in found
+    ]
+    theirs = (*(reference.LATENCIES.get(tokens, NOTHING) for tokens in lengths),)
+    rows += [Row((f"{reference.SOURCE}, GPU nvfp4", NOTHING, *theirs), muted=True)]
+    columns = (*left("Config", "Cell"), *right(*(f"{tokens} tokens" for tokens in lengths)))
+    note = "From sending the request until the answer had so many tokens; median, and in brackets the range."
+    yield Table("latency", "Latency by output length", columns, tuple(rows), note)
+
+
+def checkpoints(result: Result) -> dict[str, dict[int, Measurement]]:
+    """Cell → output tokens → measurement."""
+    found: dict[str, dict[int, Measurement]] = {}
+    for measured in result.measurements:
+        if measured.metric.startswith(LATENCY_AT):
+            tokens = int(measured.metric.removeprefix(LATENCY_AT))
+            found.setdefault(measured.cell, {})[tokens] = measured
+    return found
+
+
+def _median_and_range(measured: Measurement | None) -> str:
+    if measured is None or measured.problem:
+        return NOTHING
+    middle, around = median_interval(measured.samples).value, spread(measured.samples)
+    text = shown(middle, measured.metric)
+    if len(measured.samples) == 1:
+        return f"{text} (1 run)"
+    return f"{text} ({span(around.low, around.high, measured.metric)})"
+
+
+def comparison(material: Material) -> Table:
+    rows = [_compared(part) for part in material.parts]
+    rows += [
+        Row(
+            (f"{reference.SOURCE}, {their.config}", their.speed, their.viability, their.use, NOTHING),
+            muted=True,
+        )
+        for their in reference.SETUPS
+    ]
+    columns = (*left("Config"), *right("TG (tok/s)"), *left("Viability", "Use case", "Because"))
+    return Table("comparison", "Comparison summary", columns, tuple(rows), RULE)
+
+
+def _compared(part: Part) -> Row:
+    speed, found = decoding(part.result), viability(part.result, part.verdict.outcome)
+    return Row((part.title, _speed_range(speed), found.word, found.use, found.why))
+
+
+def _speed_range(speed: Measurement | None) -> str:
+    if speed is None:
+        return "not measured"
+    around = spread(speed.samples)
+    ends = [figure(end) for end in (around.low, around.high)]
+    return ends[0] if ends[0] == ends[1] else "–".join(ends)
+
+
+def performance_factor(material: Material) -> Table:
+    rows = [_factor(part, result) for part, result in material.measured]
+    rows += [
+        Row((f"{reference.SOURCE}, {r.model}", r.parameters, r.speed, r.factor, r.relative), muted=True)
+        for r in reference.FACTORS
+    ]
+    columns = (*left("Model"), *right("Parameters", "TG", "tok/s per B", "Relative PF"))
+    note = (
+        "Generated tokens per second by billions of parameters; relative to the 0.10 of command-a-reasoning, "
+        "as in the article. Small models come out high: compare models of one size."
+    )
+    return Table("performance-factor", "Performance factor", columns, tuple(rows), note)
+
+
+def _factor(part: Part, result: Result) -> Row:
+    setup, speed = result.setup, decoding(result)
+    size = f"{setup.parameters_billion:.4g}B"
+    if speed is None or not setup.parameters_billion:
+        return Row((f"{setup.model} ({part.title})", size, NOTHING, NOTHING, NOTHING))
+    middle = median_interval(speed.samples).value
+    factor = middle / setup.parameters_billion
+    relative = figure(factor / reference.BASE_FACTOR)
+    return Row((f"{setup.model} ({part.title})", size, shown(middle, speed.metric), figure(factor), relative))

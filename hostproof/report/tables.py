@@ -1,0 +1,206 @@
+"""All tables of a report, in the order of the pages. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hostproof.judge.model import Judged
+from hostproof.judge.statistics import median_interval, percentile, spread
+from hostproof.judge.units import figure, label, shown, span, wanted
+from hostproof.measure.result import LATENCY_AT, Measurement, Result
+from hostproof.report.material import Material, Part
+from hostproof.report.seed_tables import comparison, latency, performance_factor
+from hostproof.report.table import NOTHING, WORDS, Row, Table, left, right
+
+
+def all_tables(material: Material) -> tuple[Table, ...]:
+    return (
+        *(thresholds(part) for part in material.parts),
+        *(throughput(part, result) for part, result in material.measured),
+        *latency(material),
+        comparison(material),
+        performance_factor(material),
+        *agreements(material),
+        *(checks(part, result) for part, result in material.measured),
+        *under_load(material),
+        *environment(material),
+        *gaps(material),
+    )
+
+
+def thresholds(part: Part) -> Table:
+    columns = (
+        *left("Cell", "Metric", "Threshold"),
+        *right("Measured", "95 % interval", "Runs"),
+        *left("Verdict", "Source of the bound"),
+    )
+    rows = tuple(_threshold(judged) for judged in part.verdict.judged)
+    notes = [
+        f"{j.threshold.cell}, {label(j.threshold.metric)}: {j.why}." for j in part.verdict.judged if _open(j)
+    ]
+    note = " ".join(notes) if rows else "Nothing was judged: " + "; ".join(part.verdict.findings) + "."
+    return Table(f"thresholds-{_key(part)}", f"Thresholds: {part.title}", columns, rows, note)
+
+
+def _open(judged: Judged) -> bool:
+    return judged.outcome.exit_status not in (0, 2)
+
+
+def _threshold(judged: Judged) -> Row:
+    threshold, metric = judged.threshold, judged.threshold.metric
+    value = shown(judged.value, metric) if judged.value is not None else NOTHING
+    cells = (
+        threshold.cell,
+        label(metric),
+        wanted(threshold),
+        value,
+        interval(judged),
+        str(judged.runs),
+        WORDS[judged.outcome],
+        threshold.source,
+    )
+    return Row(cells, judged.outcome)
+
+
+def interval(judged: Judged) -> str:
+    """A maximum is what it is: it has no interval."""
+    metric = judged.threshold.metric
+    if judged.threshold.statistic == "max" or (judged.low is None and judged.high is None):
+        return NOTHING
+    if judged.low is None or judged.high is None:
+        limit = judged.low if judged.low is not None else judged.high
+        return f"{'≥' if judged.high is None else '≤'} {shown(limit or 0.0, metric)}"
+    return span(judged.low, judged.high, metric)
+
+
+def throughput(part: Part, result: Result) -> Table:
+    """Every metric in every cell: median and range."""
+    cells = list(dict.fromkeys(m.cell for m in result.measurements))
+    metrics = [
+        m for m in dict.fromkeys(m.metric for m in result.measurements) if not m.startswith(LATENCY_AT)
+    ]
+    rows = tuple(
+        Row((label(metric), *(_summary(result.find(cell, metric)) for cell in cells))) for metric in metrics
+    )
+    missing = [f"{label(m.metric)} in {m.cell}: {m.problem}" for m in result.measurements if m.problem]
+    note = "Median, in brackets the range over the runs. Gaps between tokens: percentiles over tokens."
+    note += "".join(f" {each}." for each in missing)
+    columns = (*left("Metric"), *right(*cells))
+    return Table(f"throughput-{_key(part)}", f"Measured throughput: {part.title}", columns, rows, note)
+
+
+def _summary(measured: Measurement | None) -> str:
+    if measured is None or measured.problem:
+        return NOTHING
+    metric, samples = measured.metric, measured.samples
+    middle = shown(median_interval(samples).value, metric)
+    if measured.over == "tokens":
+        tail = (shown(percentile(samples, 95), metric), shown(percentile(samples, 99), metric))
+        return f"{middle}, p95 {tail[0]}, p99 {tail[1]}"
+    if metric == "failed_requests":
+        return f"{sum(samples):.0f} of {len(samples)}"
+    if len(samples) == 1:
+        return f"{middle} (1 run)"
+    around = spread(samples)
+    return middle if around.low == around.high else f"{middle} ({span(around.low, around.high, metric)})"
+
+
+def agreements(material: Material) -> Iterator[Table]:
+    rows = tuple(
+        Row(
+            (
+                part.title,
+                each.cell,
+                label(each.metric),
+                shown(each.client, each.metric),
+                shown(each.server, each.metric),
+                each.server_source.removeprefix("server:"),
+                f"{each.difference:.2%}",
+            )
+        )
+        for part, result in material.measured
+        for each in result.agreements
+    )
+    if rows:
+        columns = (
+            *left("Config", "Cell", "Metric"),
+            *right("Client", "Server"),
+            *left("Server's source"),
+            *right("Difference"),
+        )
+        note = (
+            "The same quantity by the instrument and by the server itself. "
+            "The client's TTFT also holds HTTP, chat template and tokenizing."
+        )
+        yield Table("agreements", "Client and server side by side", columns, rows, note)
+
+
+def checks(part: Part, result: Result) -> Table:
+    rows = tuple(
+        Row((each.name.replace("_", " "), "✓ pass" if each.passed else "✗ fail", each.detail))
+        for each in result.checks
+    )
+    columns = left("Behaviour", "Verdict", "What was seen")
+    return Table(f"checks-{_key(part)}", f"Behaviour: {part.title}", columns, rows)
+
+
+def under_load(material: Material) -> Iterator[Table]:
+    rows = tuple(Row((part.title, *row)) for part, result in material.measured for row in _telemetry(result))
+    if rows:
+        yield Table("under-load", "Host under load", left("Config", "What", "Seen"), rows)
+
+
+def _telemetry(result: Result) -> Iterator[tuple[str, str]]:
+    told = result.telemetry
+    if cores := told.get("cpu_per_core"):
+        yield f"CPU use of {len(cores)} cores", _cores(cores)
+    if gpu := told.get("gpu"):
+        yield "GPU memory, highest", shown(gpu["memory_used_bytes_max"], "peak_memory")
+        yield "GPU power, highest", f"{figure(gpu['power_watts_max'])} W"
+        yield "GPU energy over the runs", f"{figure(gpu['energy_joules'] / 1000)} kJ"
+    if used := told.get("instrument"):
+        wall, cpu = used.get("wall_seconds", 0.0), used.get("cpu_seconds", 0.0)
+        share = f", {cpu / wall:.2%} of one core" if wall else ""
+        yield "CPU time of the instrument", f"{cpu:.2f} s in {wall:.0f} s{share}"
+    if (connect := told.get("connect_seconds_max")) is not None:
+        yield "slowest connection", shown(connect, "ttft")
+
+
+def _cores(cores: Sequence[float]) -> str:
+    full = sum(core >= 0.95 for core in cores)
+    return f"mean {sum(cores) / len(cores):.0%}, busiest {max(cores):.0%}, {full} of them at 95 % or more"
+
+
+def environment(material: Material) -> Iterator[Table]:
+    """One column a setup."""
+    found = [(part.title, _circumstances(result)) for part, result in material.measured]
+    keys = list(dict.fromkeys(key for _, told in found for key in told))
+    rows = tuple(Row((key, *(told.get(key) or NOTHING for _, told in found))) for key in keys)
+    if rows:
+        yield Table("environment", "Environment", left("", *(title for title, _ in found)), rows)
+
+
+def _circumstances(result: Result) -> dict[str, str]:
+    setup, told = result.setup, {key.replace("_", " "): value for key, value in result.environment.items()}
+    if told.get("memory bytes", "").isdigit():
+        told["memory"] = shown(float(told.pop("memory bytes")), "peak_memory")
+    return {
+        "server": setup.server,
+        "model": setup.model,
+        "flags": " ".join(f"{name} {value}".strip() for name, value in setup.flags.items()),
+        "hardware": result.hardware,
+        "workload": f"{result.workload.get('name')} v{result.workload.get('version')}",
+        "started": result.started,
+        "finished": result.finished,
+        **told,
+    }
+
+
+def gaps(material: Material) -> Iterator[Table]:
+    rows = tuple(Row((part.title, gap)) for part, result in material.measured for gap in result.gaps)
+    if rows:
+        yield Table("gaps", "What could not be observed", left("Config", "Gap"), rows)
+
+
+def _key(part: Part) -> str:
+    return f"{part.verdict.host}-{part.verdict.setup}"

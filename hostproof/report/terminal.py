@@ -1,0 +1,73 @@
+"""The report on a terminal, and as the text of a failed task."""
+
+from __future__ import annotations
+
+import io
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from hostproof.judge.model import Outcome
+from hostproof.judge.verdict import line
+from hostproof.report.material import Material
+from hostproof.report.ranking import remarks
+from hostproof.report.table import WORDS, Row, Table
+from hostproof.report.tables import all_tables, thresholds
+
+STYLES = {
+    Outcome.PROVEN: "green",
+    Outcome.BELOW: "red",
+    Outcome.INCONCLUSIVE: "yellow",
+    Outcome.UNMEASURED: "magenta",
+}
+BRIEF_WIDTH = 118
+
+
+def show(console: Console, material: Material) -> None:
+    """Verdict, ranked findings, every table."""
+    _head(console, material)
+    for table in all_tables(material):
+        _draw(console, table)
+
+
+def brief(material: Material, width: int = BRIEF_WIDTH) -> str:
+    """Verdict, ranked findings and thresholds as plain text: the message of the action plugin."""
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, color_system=None, force_terminal=False)
+    _head(console, material)
+    for part in material.parts:
+        table = thresholds(part)
+        # The source of a bound is in the report's pages; here the columns must stay readable.
+        slim = tuple(Row(row.cells[:-1], row.outcome, row.muted) for row in table.rows)
+        _draw(console, Table(table.key, table.title, table.columns[:-1], slim))
+    return "\n".join(text.rstrip() for text in stream.getvalue().strip().splitlines())
+
+
+def _head(console: Console, material: Material) -> None:
+    outcome = material.verdict.outcome
+    console.print(Text(line(material.verdict), style=f"bold {STYLES[outcome]}"))
+    for remark in remarks(material):
+        sign = WORDS[remark.outcome].split()[0] if remark.outcome else "·"
+        style = STYLES[remark.outcome] if remark.outcome else "dim"
+        console.print(Text(f"  {sign} {remark.title}: {remark.text}", style=style))
+
+
+def _draw(console: Console, table: Table) -> None:
+    drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False)
+    for name, align in table.columns:
+        drawn.add_column(Text(name), justify=align)
+    for row in table.rows:
+        drawn.add_row(*(_cell(text, row) for text in row.cells))
+    console.print()
+    if table.rows:
+        console.print(drawn)
+    if table.note:
+        console.print(Text(table.note, style="dim"))
+
+
+def _cell(text: str, row: Row) -> Text:
+    if row.outcome and text == WORDS[row.outcome]:
+        return Text(text, style=f"bold {STYLES[row.outcome]}")
+    return Text(text, style="dim" if row.muted else "")
