@@ -29,24 +29,26 @@ def all_tables(material: Material) -> tuple[Table, ...]:
 
 
 def thresholds(part: Part) -> Table:
+    """The bounds' sources are numbered and told under the table."""
     columns = (
         *left("Cell", "Metric", "Threshold"),
         *right("Measured", "95 % interval", "Runs"),
-        *left("Verdict", "Source of the bound"),
+        *left("Verdict"),
+        *right("Source"),
     )
-    rows = tuple(_threshold(judged) for judged in part.verdict.judged)
-    notes = [
-        f"{j.threshold.cell}, {label(j.threshold.metric)}: {j.why}." for j in part.verdict.judged if _open(j)
-    ]
-    note = " ".join(notes) if rows else "Nothing was judged: " + "; ".join(part.verdict.findings) + "."
+    judged = part.verdict.judged
+    sources = list(dict.fromkeys(each.threshold.source for each in judged))
+    rows = tuple(_threshold(each, sources.index(each.threshold.source) + 1) for each in judged)
+    told = "; ".join(f"[{number}] {source}" for number, source in enumerate(sources, 1))
+    note = (
+        f"Sources of the bounds: {told}."
+        if rows
+        else f"Nothing was judged: {'; '.join(part.verdict.findings)}."
+    )
     return Table(f"thresholds-{_key(part)}", f"Thresholds: {part.title}", columns, rows, note)
 
 
-def _open(judged: Judged) -> bool:
-    return judged.outcome.exit_status not in (0, 2)
-
-
-def _threshold(judged: Judged) -> Row:
+def _threshold(judged: Judged, source: int) -> Row:
     threshold, metric = judged.threshold, judged.threshold.metric
     value = shown(judged.value, metric) if judged.value is not None else NOTHING
     cells = (
@@ -57,7 +59,7 @@ def _threshold(judged: Judged) -> Row:
         interval(judged),
         str(judged.runs),
         WORDS[judged.outcome],
-        threshold.source,
+        f"[{source}]",
     )
     return Row(cells, judged.outcome)
 
@@ -82,11 +84,19 @@ def throughput(part: Part, result: Result) -> Table:
     rows = tuple(
         Row((label(metric), *(_summary(result.find(cell, metric)) for cell in cells))) for metric in metrics
     )
-    missing = [f"{label(m.metric)} in {m.cell}: {m.problem}" for m in result.measurements if m.problem]
     note = "Median, in brackets the range over the runs. Gaps between tokens: percentiles over tokens."
-    note += "".join(f" {each}." for each in missing)
+    note += "".join(f" {NOTHING} {each}." for each in _missing(result))
     columns = (*left("Metric"), *right(*cells))
     return Table(f"throughput-{_key(part)}", f"Measured throughput: {part.title}", columns, rows, note)
+
+
+def _missing(result: Result) -> Iterator[str]:
+    cells: dict[tuple[str, str], list[str]] = {}
+    for measured in result.measurements:
+        if measured.problem:
+            cells.setdefault((measured.metric, measured.problem), []).append(measured.cell)
+    for (metric, problem), where in cells.items():
+        yield f"{label(metric)} in {', '.join(where)}: {problem}"
 
 
 def _summary(measured: Measurement | None) -> str:
