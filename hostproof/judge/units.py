@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import floor, log10
+
 from hostproof.judge.model import Threshold
 from hostproof.measure.result import LATENCY_AT, unit_of
 
@@ -35,24 +37,22 @@ def figure(value: float) -> str:
     for least, digits in ((100, 0), (10, 1), (1, 2)):
         if size >= least:
             return f"{value:.{digits}f}"
-    return f"{value:.3g}" if value else "0"
+    return f"{value:.{2 - floor(log10(size))}f}" if value else "0"
 
 
-def number(value: float, metric: str) -> str:
-    """The figure in the unit that `unit` names for it."""
-    return figure(value * _scale(metric, value))
+def scaled(value: float, metric: str, like: float) -> float:
+    """The value in the unit in which `like` is shown."""
+    return value * _scale(metric, like)
 
 
 def shown(value: float, metric: str) -> str:
     """Figure and unit."""
-    name = unit(metric, value)
-    return f"{number(value, metric)} {name}" if name else number(value, metric)
+    return f"{figure(scaled(value, metric, value))} {unit(metric, value)}".rstrip()
 
 
 def span(low: float, high: float, metric: str) -> str:
-    """`27.4–28.3 tok/s`; the unit is that of the larger end."""
-    scale = _scale(metric, high)
-    ends = (figure(low * scale), figure(high * scale))
+    """`27.4–28.3 tok/s`, both in the unit of the larger end."""
+    ends = (figure(scaled(low, metric, high)), figure(scaled(high, metric, high)))
     text = ends[0] if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}"
     return f"{text} {unit(metric, high)}".rstrip()
 

@@ -157,7 +157,9 @@ def line(verdict: Verdict) -> str:
     parts += [f"{checks} failed check{'s' * (checks > 1)}"] if checks else []
     parts += [f"no result of {', '.join(empty)}"] if empty else []
     about = f"{_thresholds(len(judged))}: {', '.join(parts)}" if parts else "nothing was judged"
-    return f"{_WORDS[verdict.outcome]} — {about}."
+    only_checks = verdict.outcome is Outcome.BELOW and not counts[Outcome.BELOW]
+    head = "NOT PROVEN, a check failed" if only_checks else _WORDS[verdict.outcome]
+    return f"{head} — {about}."
 
 
 def _thresholds(count: int) -> str:

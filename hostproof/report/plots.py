@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from hostproof.judge.model import Judged, Threshold
 from hostproof.judge.statistics import median_interval, percentile
-from hostproof.judge.units import number, shown, wanted
+from hostproof.judge.units import scaled, shown, unit, wanted
 from hostproof.measure.result import Measurement
 from hostproof.report.scale import Scale, around
 
@@ -101,10 +101,9 @@ def _axis(svg: Element, scale: Scale, metric: str, y: float) -> None:
 
 
 def _tick(value: float, metric: str, largest: float) -> str:
-    if value == largest:
-        return shown(value, metric)
-    same_unit = shown(largest, metric).rpartition(" ")[2] == shown(value, metric).rpartition(" ")[2]
-    return number(value, metric) if same_unit or not value else shown(value, metric)
+    """Round figures in the unit of the largest tick, which alone names it."""
+    text = f"{scaled(value, metric, largest):,.6g}"
+    return f"{text} {unit(metric, largest)}".rstrip() if value == largest else text
 
 
 def gaps(measured: Measurement) -> Markup:
@@ -122,11 +121,11 @@ def gaps(measured: Measurement) -> Markup:
         if count:
             low = scale.low + index * width
             _bin(svg, scale, (low, low + width), count=count, most=max(counts), metric=measured.metric)
-    for percent, name in ((50, "p50"), (95, "p95"), (99, "p99")):
+    for percent, name, anchor in ((50, "p50", "end"), (95, "p95", "middle"), (99, "p99", "start")):
         at = scale.place(percentile(samples, percent))
         mark = _add(svg, "line", "median", x1=_pc(at), x2=_pc(at), y1="12", y2=str(STRIP - 18))
         SubElement(mark, "title").text = f"{name} {shown(percentile(samples, percent), measured.metric)}"
-        _text(svg, at, 10, name, "tick", anchor="end" if percent == 95 else "middle")
+        _text(svg, at, 10, name, "tick", anchor=anchor)
     return _done(svg)
 
 
@@ -185,7 +184,7 @@ def latency(lines: Sequence[Line], bounds: Sequence[Threshold]) -> Markup:
     for value in up.ticks():
         y = _up(up, value)
         _add(svg, "line", "grid", x1="0", x2="100%", y1=y, y2=y)
-        _text(svg, 0, float(y) - 3, shown(value, "ttft") if value else "0", "tick", anchor="start")
+        _text(svg, 0, float(y) - 3, f"{value:,.6g} s", "tick", anchor="start")
     for tokens in sorted({tokens for tokens, _ in points}):
         _text(svg, across.place(tokens), LATENCY - 4, f"{tokens} tokens", "tick", anchor="middle")
     for threshold in bounds:

@@ -20,7 +20,7 @@ class Scale:
         share = (value - self.low) / (self.high - self.low)
         return round(EDGE + min(max(share, 0.0), 1.0) * (100 - 2 * EDGE), 2)
 
-    def ticks(self, about: int = 4) -> list[float]:
+    def ticks(self, about: int = 6) -> list[float]:
         """Multiples of 1, 2 or 5 that lie inside."""
         rough = (self.high - self.low) / about
         power = 10.0 ** floor(log10(rough))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from hostproof.judge.model import Judged
 from hostproof.judge.statistics import median_interval, percentile, spread
 from hostproof.judge.units import figure, label, shown, span, wanted
-from hostproof.measure.result import LATENCY_AT, Measurement, Result
+from hostproof.measure.result import METRICS, Measurement, Result
 from hostproof.report.material import Material, Part
 from hostproof.report.seed_tables import comparison, latency, performance_factor
 from hostproof.report.table import NOTHING, WORDS, Row, Table, left, right
@@ -78,9 +78,7 @@ def interval(judged: Judged) -> str:
 def throughput(part: Part, result: Result) -> Table:
     """Every metric in every cell: median and range."""
     cells = list(dict.fromkeys(m.cell for m in result.measurements))
-    metrics = [
-        m for m in dict.fromkeys(m.metric for m in result.measurements) if not m.startswith(LATENCY_AT)
-    ]
+    metrics = [name for name in METRICS if any(m.metric == name for m in result.measurements)]
     rows = tuple(
         Row((label(metric), *(_summary(result.find(cell, metric)) for cell in cells))) for metric in metrics
     )
