@@ -9,7 +9,9 @@ class HostproofError(Exception):
     Only the outermost shell (`tasks.py`, a plugin's `run`) catches it, prints `str(error)` and exits with `status`.
     """
 
-    def __init__(self, what: str, *, where: str, mend: str, status: ExitStatus = ExitStatus.COULD_NOT) -> None:
+    def __init__(
+        self, what: str, *, where: str, mend: str, status: ExitStatus = ExitStatus.COULD_NOT
+    ) -> None:
         self.what = what
         self.where = where
         self.mend = mend

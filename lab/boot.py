@@ -159,15 +159,17 @@ def log_in(record: Record) -> None:
 
 def found(root: Root, labels: Iterable[str]) -> list[dict[str, Any]]:
     """Containers with all of these labels, whatever their state."""
-    return root.listed("ps", "--all", "--format", "json", *_filters(labels))
+    return with_all(root.listed("ps", "--all", "--format", "json"), labels)
 
 
 def found_volumes(root: Root, labels: Iterable[str]) -> list[dict[str, Any]]:
-    return root.listed("volume", "ls", "--format", "json", *_filters(labels))
+    return with_all(root.listed("volume", "ls", "--format", "json"), labels)
 
 
-def _filters(labels: Iterable[str]) -> list[str]:
-    return [f"--filter=label={label}" for label in labels]
+def with_all(rows: Iterable[dict[str, Any]], labels: Iterable[str]) -> list[dict[str, Any]]:
+    """Chosen here: of several label filters podman 4's `volume ls` takes any as enough, and `rm` would follow it."""
+    wanted = dict(label.split("=", 1) for label in labels)
+    return [row for row in rows if wanted.items() <= (row.get("Labels") or {}).items()]
 
 
 def is_running(root: Root, names: Names) -> bool:

@@ -30,11 +30,14 @@ PODMAN = (
     Tool("runc", "runc"),
     Tool("netavark", "netavark"),
     Tool("aardvark-dns", "aardvark-dns"),
+    # netavark calls iptables up to 1.9 (Debian 12, Ubuntu 24.04) and nft later on.
     Tool("nft", "nftables"),
+    Tool("iptables", "iptables"),
 )
-LAB = (*PODMAN, SSH, Tool("ssh-keygen", "openssh-client"), Tool("mmdebstrap", "mmdebstrap"))
+HOST = (SSH, Tool("rsync", "rsync"))
+"""rsync pushes what only the controller has: models, wheels."""
+LAB = (*PODMAN, *HOST, Tool("ssh-keygen", "openssh-client"), Tool("mmdebstrap", "mmdebstrap"))
 LINT = (Tool("shellcheck", "shellcheck"), Tool("git", "git"))
-HOST = (SSH,)
 
 Find = Callable[[str], str | None]
 Run = Callable[[Sequence[str]], int]

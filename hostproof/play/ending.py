@@ -85,10 +85,8 @@ def _trouble(finished: Finished, progress: Progress) -> Ending | None:
 def _first_failure(progress: Progress) -> str:
     first = progress.failures[0]
     cause = diagnose(first.message)
-    if first.unreachable:
-        what = f"{first.host} is unreachable"
-    else:
-        what = f"{first.task.name!r} failed on {first.host}"
+    failed = f"{first.task.name!r} failed on {first.host}"
+    what = f"{first.host} is unreachable" if first.unreachable else failed
     more = f", and {len(progress.failures) - 1} more" if len(progress.failures) > 1 else ""
     return f"{what}{f' ({cause.what})' if cause else ''}{more}"
 

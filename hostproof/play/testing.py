@@ -72,7 +72,7 @@ def stages(root: Path) -> tuple[Stage, ...]:
         Stage("types", (("mypy",),)),
         Stage("unit", (("pytest", "tests/unit"),)),
         Stage("integration", (("pytest", "tests/integration", "-m", "not lab"),), (checks.SSH,)),
-        Stage("molecule", (("molecule", "test", "--scenario-name", "default"),), checks.PODMAN),
+        Stage("molecule", (("molecule", "test", "--scenario-name", "default"),), checks.LAB),
         Stage("e2e", (("invoke", "demo", "--name", "e2e", "--setup", "cpu"),), checks.LAB),
     )
 
