@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.exceptions import Exit
 from rich.console import Console
 
-from hostproof.play import checks, reports, testing, verbs
+from hostproof.exits import ExitStatus
+from hostproof.play import checks, demo, reports, testing, verbs
 from hostproof.play.checkout import here
 from hostproof.play.ending import Ending
 from hostproof.play.verb import names_in, verb
+from lab import hosts as lab_hosts
+from lab import image as lab_image
+from lab import table as lab_table
+from lab.stage import Stage
 
 YES = "install missing system packages (root does so unasked)"
 HOST = "host or group of the inventory; give it again for more"
@@ -62,4 +70,89 @@ def test(_: Context, stage: str = "", yes: bool = False) -> Ending:
     return testing.run(here(), Console(), names_in(stage), install=checks.may_install(yes=yes))
 
 
-namespace = Collection(provision, plan, validate, report, lint, test)
+@verb(
+    name="demo",
+    options={
+        "keep": "leave the host up for a look around; lab.down takes it away",
+        "name": "name of the throwaway host",
+        "setup": "setups to provision and measure, separated by commas; without it both servers",
+        "yes": YES,
+    },
+)
+def show(_: Context, keep: bool = False, name: str = "demo", setup: str = "", yes: bool = False) -> Ending:
+    """Show the whole job on a throwaway host."""
+    console = Console()
+    install = checks.may_install(yes=yes)
+    checks.ensure("demo", checks.LAB, install=install)
+    stage = Stage(name, _say(console), install)
+    return demo.run(console, stage, demo.RealDeeds(here(), console, names_in(setup)), keep=keep)
+
+
+@verb(
+    options={
+        "name": "name of the host, or of the first one",
+        "count": "how many, numbered on from the name",
+        "base": f"what it is made from: {', '.join((lab_image.AUTO, *lab_image.BASES))}",
+        "yes": YES,
+    }
+)
+def up(
+    _: Context,
+    name: str = lab_hosts.FIRST,
+    count: str = "1",
+    base: str = lab_image.AUTO,
+    yes: bool = False,
+) -> Ending:
+    """Start throwaway hosts."""
+    number = lab_hosts.counted(count)
+    install = checks.may_install(yes=yes)
+    made = lab_hosts.up(name, number, say=_say(Console()), base=base, install=install)
+    names = " ".join(f"--host {record.name}" for record in made)
+    return Ending(ExitStatus.YES, f"{len(made)} up. Go on with: ./inv provision {names}")
+
+
+@verb(
+    iterable=("name",),
+    options={
+        "name": "host to take away; give it again for more; without it all of this checkout's",
+        "images": "the cached images too",
+    },
+)
+def down(_: Context, name: list[str] | None = None, images: bool = False) -> Ending:
+    """Take throwaway hosts away."""
+    gone = lab_hosts.down(name or [], images=images, say=_say(Console()))
+    return Ending(ExitStatus.YES, f"{len(gone)} gone." if gone else "0 gone: there was none.")
+
+
+@verb(options={})
+def status(_: Context) -> Ending:
+    """List the throwaway hosts of this checkout."""
+    rows = lab_hosts.status()
+    if rows:
+        Console().print(lab_table.of(rows))
+    return Ending(ExitStatus.YES, f"{len(rows)} lab host{'s' * (len(rows) != 1)}.")
+
+
+@verb(
+    options={
+        "name": "name of the host",
+        "command": "one command instead of a shell, as the user lab, who may use sudo",
+    }
+)
+def ssh(_: Context, name: str = lab_hosts.FIRST, command: str = "") -> Ending:
+    """Open a shell on a throwaway host."""
+    ended = lab_hosts.ssh(name, [command] if command else [])
+    if ended:
+        raise Exit(code=ended)
+    return Ending(ExitStatus.YES, "")
+
+
+def _say(console: Console) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    return say
+
+
+lab = Collection("lab", up, down, status, ssh)
+namespace = Collection(provision, plan, validate, report, lint, test, show, lab)

@@ -43,6 +43,14 @@ class Lab:
         return Names(host, container.checkout_id(self.store.root))
 
 
+def counted(text: str) -> int:
+    """The number of hosts that a person typed."""
+    try:
+        return int(text)
+    except ValueError:
+        raise HostproofError(f"{text!r} is no number", where="--count", mend="Give one, such as 4.") from None
+
+
 def up(
     name: str = FIRST,
     count: int = 1,

@@ -22,7 +22,9 @@ Made = TypeVar("Made")
 
 
 class Lab(Protocol):
-    """What the demo wants of a lab."""
+    """What the demo wants of a lab: one host."""
+
+    name: str
 
     def up(self) -> str:
         """Starts the host (again, if it was half up) and returns its name in the inventory."""
@@ -94,7 +96,9 @@ def run(console: Console, lab: Lab, deeds: Deeds, *, keep: bool) -> Ending:
         ending = _job(headings, lab, deeds)
     finally:
         if keep:
-            console.print("The host is kept. ./inv lab.ssh looks around, ./inv lab.down takes it away.")
+            option = f"--name {lab.name}"
+            kept = f"The host is kept: ./inv lab.ssh {option} looks around, ./inv lab.down {option} takes it away."
+            console.print(kept, markup=False, highlight=False, soft_wrap=True)
         else:
             headings.step("Take the host away", lab.down)
     return Ending(ending.status, f"{ending.sentence} The demo took {clock(time.monotonic() - started)}.")

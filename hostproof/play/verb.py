@@ -68,7 +68,8 @@ def _stopping_by_signal() -> Iterator[None]:
 def end_with(ending: Ending) -> None:
     if ending.status is not ExitStatus.YES:
         raise Exit(ending.sentence, code=int(ending.status))
-    print(ending.sentence)
+    if ending.sentence:
+        print(ending.sentence)
 
 
 def names_in(text: str) -> list[str]:

@@ -27,6 +27,7 @@ class Pretend:
     """Lab and verbs in one, with what each call is to give."""
 
     folder: Path
+    name: str = "lab1"
     changed: list[int] = field(default_factory=lambda: [7, 0])
     provisioned: Ending = YES
     validated: Ending = YES
@@ -113,7 +114,7 @@ def test_keep_leaves_the_host_and_says_how_to_go_on(tmp_path: Path) -> None:
     pretend = Pretend(tmp_path)
     _, shown = run(pretend, keep=True)
     assert "down" not in pretend.calls
-    assert "./inv lab.down" in shown
+    assert "./inv lab.down --name lab1" in shown
 
 
 def test_with_a_setup_named_only_its_server_is_provisioned(
