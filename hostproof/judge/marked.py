@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ class Entry:
         """This mapping's entries. Unknown, doubled and missing keys are errors."""
         known = tuple(known)
         found: dict[str, Entry] = {}
-        for name, key, value in self._pairs():
+        for name, key, value in self.pairs():
             if name not in known:
                 raise key.error(f"unknown key {name!r}", f"{nearest(name, known)}Known: {', '.join(known)}.")
             if name in found:
@@ -50,13 +51,13 @@ class Entry:
     def texts(self) -> Mapping[str, str]:
         """A mapping with keys of any name to texts, such as cell → reason."""
         found: dict[str, str] = {}
-        for name, key, value in self._pairs():
+        for name, key, value in self.pairs():
             if name in found:
                 raise key.error(f"the key {name!r} is there twice", "Keep one of them.")
             found[name] = value.text()
         return found
 
-    def _pairs(self) -> Iterator[tuple[str, Entry, Entry]]:
+    def pairs(self) -> Iterator[tuple[str, Entry, Entry]]:
         if not isinstance(self.node, yaml.MappingNode):
             raise self.error(f"must be a mapping, not {self._kind()}", "Write `key: value` lines.")
         for key, value in self.node.value:
@@ -117,6 +118,54 @@ def read(file: Path) -> Entry:
     if node is None:
         raise HostproofError("is empty", where=str(file), mend="Write thresholds into it, or remove it.")
     return Entry(node, file, "")
+
+
+def plain(entry: Entry) -> object:
+    """The document as plain data. A key that is there twice is an error: YAML would let the last one win."""
+    _no_doubled_keys(entry)
+    loader = yaml.SafeLoader("")
+    try:
+        found: object = loader.construct_document(entry.node)
+        return found
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{entry.file}:{mark.line + 1}" if mark else str(entry.file)
+        raise HostproofError(
+            f"is no plain data: {error.problem}", where=place, mend="Write texts, numbers and lists."
+        ) from error
+    finally:
+        loader.dispose()
+
+
+def _no_doubled_keys(entry: Entry) -> None:
+    if isinstance(entry.node, yaml.MappingNode):
+        seen: set[str] = set()
+        for name, key, value in entry.pairs():
+            if name in seen:
+                raise key.error(f"the key {name!r} is there twice", "Keep one of them.")
+            seen.add(name)
+            _no_doubled_keys(value)
+    elif isinstance(entry.node, yaml.SequenceNode):
+        for item in entry.items():
+            _no_doubled_keys(item)
+
+
+def find(entry: Entry, path: str) -> Entry:
+    """The entry at `cells[1].cache`, or the nearest one around it that is there."""
+    for step in re.findall(r"[^.\[\]]+", path):
+        children = _children(entry)
+        if step not in children:
+            break
+        entry = children[step]
+    return entry
+
+
+def _children(entry: Entry) -> Mapping[str, Entry]:
+    if isinstance(entry.node, yaml.MappingNode):
+        return {name: Entry(value.node, value.file, value.key) for name, _, value in entry.pairs()}
+    if isinstance(entry.node, yaml.SequenceNode):
+        return {str(number): item for number, item in enumerate(entry.items())}
+    return {}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

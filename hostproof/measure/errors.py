@@ -31,6 +31,8 @@ class ConfigError(Stopped):
     """`path` is the key that is wrong, as in `workload.cells[1].cache`."""
 
     def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
         super().__init__(f"{path}: {problem}")
 
 

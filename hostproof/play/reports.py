@@ -5,21 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.markdown import Markdown
 
 from hostproof.errors import HostproofError
 from hostproof.play import record
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending, of_verdict, read_verdict
 from hostproof.play.inventory import listing, nearest
+from hostproof.report import material, terminal
 
 PAGE = "report.html"
-TEXT = "report.md"
 
 
 def find(checkout: Checkout, run_id: str) -> Path:
     """The folder of the named run, or of the newest one that has a report."""
-    folders = [folder for folder, _run in record.past(checkout.runs) if (folder / TEXT).is_file()]
+    folders = [folder for folder, _run in record.past(checkout.runs) if (folder / PAGE).is_file()]
     if not folders:
         raise HostproofError(
             "there is no report yet", where=str(checkout.runs), mend="Run: ./inv validate --host NAME"
@@ -38,14 +37,15 @@ def find(checkout: Checkout, run_id: str) -> Path:
 
 
 def show(console: Console, folder: Path) -> None:
-    """Prints the report and where its page lies; nothing if the run wrote none."""
-    if not (folder / TEXT).is_file():
+    """Prints the verdict, the main tables and where the page lies; nothing if the run wrote none."""
+    if not (folder / PAGE).is_file():
         return
-    text = (folder / TEXT).read_text(encoding="utf-8")
+    found = material.load(folder)
     if console.is_terminal:
-        console.print(Markdown(text))
+        terminal.show(console, found)
     else:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        # A pipe has no width of its own.
+        console.print(terminal.text(found), markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {folder / PAGE}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return int(error.status)
     console = Console()
-    terminal.show(console, material)
+    terminal.show(console, material, everything=True)
     for path in written:
         console.print(path, markup=False, highlight=False, soft_wrap=True)
     return int(material.verdict.exit_status)

@@ -13,13 +13,21 @@ from hostproof.report.seed_tables import comparison, latency, performance_factor
 from hostproof.report.table import NOTHING, WORDS, Row, Table, left, right
 
 
-def all_tables(material: Material) -> tuple[Table, ...]:
+def main_tables(material: Material) -> tuple[Table, ...]:
+    """What was asked for, and the tables of the article behind this project."""
     return (
         *(thresholds(part) for part in material.parts),
         *(throughput(part, result) for part, result in material.measured),
         *latency(material),
         comparison(material),
         performance_factor(material),
+    )
+
+
+def all_tables(material: Material) -> tuple[Table, ...]:
+    """The main ones, then the evidence behind them."""
+    return (
+        *main_tables(material),
         *agreements(material),
         *(checks(part, result) for part, result in material.measured),
         *under_load(material),

@@ -14,7 +14,7 @@ from hostproof.judge.verdict import line
 from hostproof.report.material import Material
 from hostproof.report.ranking import remarks
 from hostproof.report.table import WORDS, Row, Table
-from hostproof.report.tables import all_tables, thresholds
+from hostproof.report.tables import all_tables, main_tables, thresholds
 
 STYLES = {
     Outcome.PROVEN: "green",
@@ -25,24 +25,39 @@ STYLES = {
 BRIEF_WIDTH = 118
 
 
-def show(console: Console, material: Material) -> None:
-    """Verdict, ranked findings, every table."""
+def show(console: Console, material: Material, *, everything: bool = False) -> None:
+    """Verdict, ranked findings, the main tables or every table."""
     _head(console, material)
-    for table in all_tables(material):
+    for table in all_tables(material) if everything else main_tables(material):
         _draw(console, table)
+
+
+def text(material: Material, width: int = BRIEF_WIDTH) -> str:
+    """The same as plain text, for where there is no console."""
+    console = _plain(width)
+    show(console, material)
+    return _written(console)
 
 
 def brief(material: Material, width: int = BRIEF_WIDTH) -> str:
     """Verdict, ranked findings and thresholds as plain text: the message of the action plugin."""
-    stream = io.StringIO()
-    console = Console(file=stream, width=width, color_system=None, force_terminal=False)
+    console = _plain(width)
     _head(console, material)
     for part in material.parts:
         table = thresholds(part)
         # The source of a bound is in the report's pages; here the columns must stay readable.
         slim = tuple(Row(row.cells[:-1], row.outcome, row.muted) for row in table.rows)
         _draw(console, Table(table.key, table.title, table.columns[:-1], slim))
-    return "\n".join(text.rstrip() for text in stream.getvalue().strip().splitlines())
+    return _written(console)
+
+
+def _plain(width: int) -> Console:
+    return Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+
+
+def _written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(each.rstrip() for each in console.file.getvalue().strip().splitlines())
 
 
 def _head(console: Console, material: Material) -> None:
@@ -57,7 +72,8 @@ def _head(console: Console, material: Material) -> None:
 def _draw(console: Console, table: Table) -> None:
     drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False)
     for name, align in table.columns:
-        drawn.add_column(Text(name), justify=align)
+        # Folded where there is no room: a figure that is cut short is another figure.
+        drawn.add_column(Text(name), justify=align, overflow="fold")
     for row in table.rows:
         drawn.add_row(*(_cell(text, row) for text in row.cells))
     console.print()

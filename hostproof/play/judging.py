@@ -1,0 +1,85 @@
+"""From the Results in a run's folder to its verdict and its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostproof.errors import HostproofError
+from hostproof.judge import thresholds
+from hostproof.judge.model import SetupVerdict, Verdict
+from hostproof.judge.thresholds import ThresholdsFile
+from hostproof.judge.verdict import judge_setup, missing
+from hostproof.measure.errors import ConfigError
+from hostproof.measure.result import Result
+from hostproof.report.material import RESULTS, Material, read_results
+
+NEVER_CAME = "the run ended before it was measured"
+NOT_REACHED = "the host was not reached, or failed before its setups were known"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One setup on one host that was going to be judged; `problem` says why it was not measured."""
+
+    host: str
+    setup: str
+    hardware: str
+    model: str
+    title: str
+    problem: str = ""
+
+
+def judge(
+    run: Path, run_id: str, hosts: Sequence[str], expected: Sequence[Expected], thresholds_dir: Path
+) -> Material:
+    """Nothing that was to be judged is left out: without a Result it is unmeasured, and so is a host without setups.
+
+    Raises HostproofError if a Result is no Result, or not one of this run.
+    """
+    known = thresholds.load(thresholds_dir)
+    found = {(each.host, each.setup): _result(run, run_id, each) for each in expected}
+    verdicts = [
+        _verdict(each, found[each.host, each.setup], known, thresholds_dir)
+        for host in hosts
+        for each in expected
+        if each.host == host
+    ]
+    silent = [host for host in hosts if host not in {each.host for each in expected}]
+    verdicts += [missing(host, "every setup", NOT_REACHED) for host in silent]
+    titles = {each.setup: each.title for each in expected}
+    return Material(Verdict(run_id, tuple(verdicts)), tuple(r for r in found.values() if r), titles)
+
+
+def path_of(run: Path, host: str, setup: str) -> Path:
+    return run / RESULTS / host / f"{setup}.json"
+
+
+def _result(run: Path, run_id: str, expected: Expected) -> Result | None:
+    path = path_of(run, expected.host, expected.setup)
+    if not path.is_file():
+        return None
+    (result,) = read_results([path])
+    wanted = (run_id, expected.host, expected.setup, expected.hardware, expected.model)
+    said = (result.run_id, result.host, result.setup.name, result.hardware, result.setup.model)
+    if wanted != said:
+        raise HostproofError(
+            f"is a Result of {' / '.join(said)}, not of {' / '.join(wanted)}",
+            where=str(path),
+            mend="Use an empty folder for each run.",
+        )
+    return result
+
+
+def _verdict(
+    expected: Expected, result: Result | None, known: Mapping[thresholds.Key, ThresholdsFile], folder: Path
+) -> SetupVerdict:
+    if result is None:
+        return missing(expected.host, expected.setup, expected.problem or NEVER_CAME)
+    wanted = (expected.hardware, expected.setup, expected.model)
+    try:
+        return judge_setup(result, thresholds.choose(known, wanted, folder))
+    except ConfigError as error:
+        path = f"{expected.host}/{expected.setup}.json"
+        raise HostproofError(f"no workload of ours: {error}", where=path, mend="Measure again.") from error
