@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--yes", action="store_true", help="install missing system packages")
     down = verbs.add_parser("down", help="take hosts away")
     down.add_argument("--name", action="append", default=[], help="again for more; without it all of them")
+    down.add_argument("--if-there", action="store_true", help="a host that is not there is no error")
     down.add_argument("--images", action="store_true", help="the cached images too")
     verbs.add_parser("status", help="list the hosts")
     ssh = verbs.add_parser("ssh", help="a shell on a host, or one command")
@@ -44,7 +45,7 @@ def run(wanted: argparse.Namespace) -> int:
             install=wanted.yes,
         )
     elif wanted.verb == "down":
-        hosts.down(wanted.name, images=wanted.images, say=say)
+        hosts.down(wanted.name, images=wanted.images, if_there=wanted.if_there, say=say)
     elif wanted.verb == "ssh":
         command = wanted.command[1:] if wanted.command[:1] == ["--"] else wanted.command
         return hosts.ssh(wanted.name, command)

@@ -88,16 +88,25 @@ def up(
 
 
 def down(
-    names: Sequence[str] = (), *, images: bool = False, say: Say = print, checkout: Path = ROOT
+    names: Sequence[str] = (),
+    *,
+    images: bool = False,
+    if_there: bool = False,
+    say: Say = print,
+    checkout: Path = ROOT,
 ) -> list[str]:
-    """Takes hosts away, all of this checkout's without names, and returns which. Keeps the image."""
+    """Takes hosts away, all of this checkout's without names, and returns which. Keeps the image.
+
+    A name that nothing is left of is refused, or passed over with `if_there`.
+    """
     lab = open_lab(say, checkout)
     if not packages.missing_packages(packages.RUNNING[:1]):
         with lab.store.alone(say):
             known = _known(lab)
             for name in names:
-                _check_known(name, known)
-            gone = list(names) or known
+                if not if_there:
+                    _check_known(name, known)
+            gone = [name for name in names if name in known] if names else known
             for host in gone:
                 _take_away(lab, host)
                 say(f"{host}: gone")

@@ -41,5 +41,4 @@ class Stage:
 
     def down(self) -> None:
         """Whatever is there of it, also of one that was never finished."""
-        if self.name in {row.name for row in hosts.status()}:
-            hosts.down([self.name], say=self.say)
+        hosts.down([self.name], if_there=True, say=self.say)
