@@ -28,7 +28,8 @@ def latency(material: Material) -> Iterator[Table]:
         for part, cell, points in found
     ]
     theirs = (*(reference.LATENCIES.get(tokens, NOTHING) for tokens in lengths),)
-    rows += [Row((f"{reference.SOURCE}, GPU nvfp4", NOTHING, *theirs), muted=True)]
+    if any(tokens in reference.LATENCIES for tokens in lengths):
+        rows += [Row((f"{reference.SOURCE}, GPU nvfp4", NOTHING, *theirs), muted=True)]
     columns = (*left("Config", "Cell"), *right(*(f"{tokens} tokens" for tokens in lengths)))
     note = "From sending the request until the answer had so many tokens; median, and in brackets the range."
     yield Table("latency", "Latency by output length", columns, tuple(rows), note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from rich.box import SIMPLE
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -14,7 +15,7 @@ from hostproof.judge.verdict import line
 from hostproof.report.material import Material
 from hostproof.report.ranking import remarks
 from hostproof.report.table import WORDS, Row, Table
-from hostproof.report.tables import all_tables, main_tables, thresholds
+from hostproof.report.tables import all_tables, main_tables
 
 STYLES = {
     Outcome.PROVEN: "green",
@@ -40,14 +41,9 @@ def text(material: Material, width: int = BRIEF_WIDTH) -> str:
 
 
 def brief(material: Material, width: int = BRIEF_WIDTH) -> str:
-    """Verdict, ranked findings and thresholds as plain text: the message of the action plugin."""
+    """Verdict and ranked findings, each threshold that is missed among them: the message of the action plugin."""
     console = _plain(width)
     _head(console, material)
-    for part in material.parts:
-        table = thresholds(part)
-        # The source of a bound is in the report's pages; here the columns must stay readable.
-        slim = tuple(Row(row.cells[:-1], row.outcome, row.muted) for row in table.rows)
-        _draw(console, Table(table.key, table.title, table.columns[:-1], slim))
     return _written(console)
 
 
@@ -71,14 +67,17 @@ def _head(console: Console, material: Material) -> None:
 
 def _draw(console: Console, table: Table) -> None:
     drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False)
-    for name, align in table.columns:
-        # Folded where there is no room: a figure that is cut short is another figure.
-        drawn.add_column(Text(name), justify=align, overflow="fold")
+    for column, (name, align) in enumerate(table.columns):
+        words = " ".join([name, *(row.cells[column] for row in table.rows)]).split()
+        # No word is broken: half a figure is another figure.
+        drawn.add_column(
+            Text(name), justify=align, overflow="fold", min_width=max(map(cell_len, words), default=0)
+        )
     for row in table.rows:
         drawn.add_row(*(_cell(text, row) for text in row.cells))
     console.print()
     if table.rows:
-        console.print(drawn)
+        console.print(drawn, crop=False)
     if table.note:
         console.print(Text(table.note, style="dim"))
 

@@ -40,6 +40,9 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
+NOTHING = "Nothing was measured in check mode, so nothing is judged."
+
+
 class ActionModule(ActionBase):
     """Fails unless everything is proven, so that plain `ansible-playbook` fails too."""
 
@@ -51,7 +54,9 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         if self._task.check_mode:
-            return {"skipped": True, "msg": "nothing was measured in check mode, so nothing is judged"}
+            if given["show"]:
+                self._display.display(NOTHING)
+            return {"skipped": True, "msg": NOTHING}
         if MISSING is not None:
             raise AnsibleActionFail(no_hostproof(MISSING))
         try:

@@ -73,12 +73,14 @@ def main() -> None:
 
 
 def clean(module: AnsibleModule, folder: Path) -> None:
+    """The folder is made before the unit and removed after it: without one there is no unit of ours either."""
+    if not folder.exists():
+        return
     if look(module).kind != "gone":
         module.run_command(["systemctl", "stop", measuring.UNIT], check_rc=True)
     # Only one that failed is still known after that.
     module.run_command(["systemctl", "reset-failed", measuring.UNIT])
-    if folder.exists():
-        shutil.rmtree(folder)
+    shutil.rmtree(folder)
 
 
 def start(module: AnsibleModule, folder: Path) -> None:
