@@ -16,6 +16,7 @@ from hostproof.measure.result import Result
 from hostproof.report.material import RESULTS, Material, read_results
 
 NEVER_CAME = "the run ended before it was measured"
+LOG_LINES = 12
 NOT_REACHED = "the host was not reached, or failed before its setups were known"
 
 
@@ -76,10 +77,16 @@ def _verdict(
     expected: Expected, result: Result | None, known: Mapping[thresholds.Key, ThresholdsFile], folder: Path
 ) -> SetupVerdict:
     if result is None:
-        return missing(expected.host, expected.setup, expected.problem or NEVER_CAME)
+        return missing(expected.host, expected.setup, _short(expected.problem) or NEVER_CAME)
     wanted = (expected.hardware, expected.setup, expected.model)
     try:
         return judge_setup(result, thresholds.choose(known, wanted, folder))
     except ConfigError as error:
         path = f"{expected.host}/{expected.setup}.json"
         raise HostproofError(f"no workload of ours: {error}", where=path, mend="Measure again.") from error
+
+
+def _short(problem: str) -> str:
+    """The sentence and the end of the log under it; the run's record has all of it."""
+    head, *log = problem.strip().splitlines() or [""]
+    return "\n".join([head, *log[-LOG_LINES:]])

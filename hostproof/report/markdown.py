@@ -6,7 +6,7 @@ import re
 
 from hostproof.judge.verdict import line
 from hostproof.report.material import Material
-from hostproof.report.ranking import remarks
+from hostproof.report.ranking import Remark, remarks
 from hostproof.report.table import WORDS, Table
 from hostproof.report.tables import all_tables
 
@@ -17,7 +17,7 @@ def render(material: Material) -> str:
     verdict = material.verdict
     parts = [f"# {escape(line(verdict))}", f"Run `{verdict.run_id.replace('`', '')}`"]
     if found := remarks(material):
-        parts.append("\n".join(f"- {_sign(r.outcome)}**{escape(r.title)}**: {escape(r.text)}" for r in found))
+        parts.append("\n".join(_remark(each) for each in found))
     parts += [_table(table) for table in all_tables(material)]
     return "\n\n".join(parts) + "\n"
 
@@ -25,6 +25,16 @@ def render(material: Material) -> str:
 def escape(text: str) -> str:
     """Names and messages come from hosts and servers: they are text, never markup."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _remark(remark: Remark) -> str:
+    first, *log = remark.text.splitlines() or [""]
+    item = f"- {_sign(remark.outcome)}**{escape(remark.title)}**: {escape(first)}"
+    if not log:
+        return item
+    # Two blanks in front keep the log inside the item, and it may not end its own fence.
+    fenced = ["```", *(each.replace("```", "` ` `") for each in log), "```"]
+    return "\n".join([item, "", *(f"  {each}" for each in fenced), ""])
 
 
 def _sign(outcome: object) -> str:

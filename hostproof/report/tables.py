@@ -20,7 +20,7 @@ def main_tables(material: Material) -> tuple[Table, ...]:
         *(throughput(part, result) for part, result in material.measured),
         *latency(material),
         comparison(material),
-        performance_factor(material),
+        *([performance_factor(material)] if material.measured else []),
     )
 
 
@@ -51,9 +51,14 @@ def thresholds(part: Part) -> Table:
     note = (
         f"Sources of the bounds: {told}."
         if rows
-        else f"Nothing was judged: {'; '.join(part.verdict.findings)}."
+        else f"Nothing was judged: {'; '.join(_sentence(each) for each in part.verdict.findings)}."
     )
     return Table(f"thresholds-{_key(part)}", f"Thresholds: {part.title}", columns, rows, note)
+
+
+def _sentence(finding: str) -> str:
+    """Without the log that may stand under it; the findings show that."""
+    return (finding.splitlines() or [""])[0].rstrip(".:")
 
 
 def _threshold(judged: Judged, source: int) -> Row:

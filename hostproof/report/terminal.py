@@ -62,7 +62,10 @@ def _head(console: Console, material: Material) -> None:
     for remark in remarks(material):
         sign = WORDS[remark.outcome].split()[0] if remark.outcome else "·"
         style = STYLES[remark.outcome] if remark.outcome else "dim"
-        console.print(Text(f"  {sign} {remark.title}: {remark.text}", style=style))
+        first, *log = remark.text.splitlines() or [""]
+        console.print(Text(f"  {sign} {remark.title}: {first}", style=style))
+        for each in log:
+            console.print(Text(f"      {each}", style="dim"), soft_wrap=True)
 
 
 def _draw(console: Console, table: Table) -> None:
