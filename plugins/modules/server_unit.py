@@ -107,7 +107,9 @@ def check_port(module: AnsibleModule) -> None:
     for found in preflight_look.listeners(Path("/proc"), {port} if port else set()):
         if unit not in found.units:
             who = f"{found.program or 'a program'} (pid {found.pid or '?'}{', ' if found.units else ''}{', '.join(found.units)})"
-            module.fail_json(msg=f"Port {port} is taken by {who}. Stop that, or give {unit} another port.")
+            module.fail_json(
+                msg=f"Port {port} is taken by {who}. Stop that, or give {unit} another port.", action="none"
+            )
 
 
 def toggle(module: AnsibleModule) -> bool:
