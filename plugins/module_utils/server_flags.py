@@ -10,6 +10,7 @@ from dataclasses import dataclass
 OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w.-]*")
 WIDE_GAP = re.compile(r"(?<![,\s])\s{2,}")
 IS_FLAG = re.compile(r"--?[A-Za-z]")
+REMOVED = "argument has been removed"
 LEAST_THREADS = 1
 KEPT_CORES = 2
 
@@ -39,13 +40,33 @@ class Unknown:
 
 
 def known(help_text: str) -> frozenset[str]:
-    """Every flag that a help text lists, long and short, without its placeholder."""
-    return frozenset(flag for line in help_text.splitlines() for flag in _listed(line.strip()))
+    """Every flag that a help text lists, long and short, without its placeholder.
+
+    llama-server goes on to list flags that it has no more, as "the argument has been removed": they end it at once.
+    """
+    lines = help_text.splitlines()
+    # Descriptions are indented further; where one goes on in a new line, that may begin with another flag.
+    indents = {index: _indent(line) for index, line in enumerate(lines) if IS_FLAG.match(line.strip())}
+    least = min(indents.values(), default=0)
+    return frozenset(
+        flag
+        for index, indent in indents.items()
+        if indent == least and REMOVED not in _entry(lines, index)
+        for flag in _listed(lines[index].strip())
+    )
+
+
+def _entry(lines: list[str], index: int) -> str:
+    """A flag's line, with the next one if that belongs to it."""
+    more = lines[index + 1 : index + 2]
+    return " ".join([lines[index], *(line for line in more if _indent(line) > _indent(lines[index]))])
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _listed(line: str) -> Iterator[str]:
-    if not IS_FLAG.match(line):
-        return
     # What comes after a wide gap is the description, where other flags may be mentioned.
     head = WIDE_GAP.split(line, maxsplit=1)[0]
     for part in head.split(","):
@@ -62,7 +83,7 @@ def unknown(arguments: Iterable[str], help_flags: frozenset[str]) -> list[Unknow
 
 
 def plain(argument: str) -> str:
-    """`--Max_num_seqs=1` → `--max-num-seqs`: what argparse-like parsers make of it."""
+    """`--max_num_seqs=1` → `--max-num-seqs`: what argparse-like parsers make of it."""
     name = argument.partition("=")[0]
     return name.replace("_", "-") if name.startswith("--") else name
 
