@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -47,11 +48,12 @@ def known(help_text: str) -> frozenset[str]:
     lines = help_text.splitlines()
     # Descriptions are indented further; where one goes on in a new line, that may begin with another flag.
     indents = {index: _indent(line) for index, line in enumerate(lines) if IS_FLAG.match(line.strip())}
-    least = min(indents.values(), default=0)
+    # The most frequent one: prose at the margin may begin with a flag too, as `--help=ModelConfig` does in vLLM's.
+    usual = Counter(indents.values()).most_common(1)
     return frozenset(
         flag
         for index, indent in indents.items()
-        if indent == least and REMOVED not in _entry(lines, index)
+        if indent == usual[0][0] and REMOVED not in _entry(lines, index)
         for flag in _listed(lines[index].strip())
     )
 
