@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,7 +54,7 @@ def main() -> None:
         module.fail_json(
             msg="podman is not on this host. Provision with the role podman first (--tags podman)."
         )
-    image = look(module) if podman else {}
+    image = look(module) if podman and may_ask(module) else {}
     if module.params["state"] == "absent":
         remove(module, image)
     if is_right(module, image):
@@ -73,6 +74,20 @@ def main() -> None:
         )
     clean_up(module)
     finish(module, image, changed=True)
+
+
+def may_ask(module: AnsibleModule) -> bool:
+    """The first podman command on a host fills podman's store, which a dry run must not; an empty one has no image."""
+    return not module.check_mode or any(store().glob("*-images/images.json"))
+
+
+def store(settings: Path = Path("/etc/containers/storage.conf")) -> Path:
+    """Where podman keeps root's images: containers-storage.conf(5)."""
+    try:
+        chosen = tomllib.loads(settings.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        chosen = {}
+    return Path(chosen.get("storage", {}).get("graphroot") or "/var/lib/containers/storage")
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
