@@ -8,9 +8,10 @@ setting and knows no reasons. The engine stands between them. `(kind, key)` is a
 | `sysctl` | `vm.swappiness`, as sysctl(8) writes it | `10` |
 | `sysfs` | absolute path or glob: `/sys/devices/system/cpu/cpufreq/policy*/scaling_governor` | the word itself, without brackets |
 | `pool` | `node0/2048kB`, or `global/2048kB`: one or the other for a size | pages |
-| `cmdline` | a word's name: `iommu`, `nosmt`; a pair that only counts together: `hugepagesz=1G hugepages` | what follows `=`; empty for a bare word |
+| `cmdline` | a word's name: `iommu`, `nosmt`; a pair that counts together: `hugepagesz=1G hugepages` | what follows `=`, or nothing |
 | `modprobe` | `<module> <option>` | the option's value |
-| `limit` | `system/DefaultLimitMEMLOCK`, `user/DefaultLimitMEMLOCK`, `limits.d/<user>/memlock` | systemd: `infinity` or bytes; limits.d: `unlimited` or KiB |
+| `limit` | `system/DefaultLimitMEMLOCK`, `user/DefaultLimitMEMLOCK` | `infinity` or bytes |
+| `limit` | `limits.d/<user>/memlock` | `unlimited` or KiB |
 """
 
 from __future__ import annotations
