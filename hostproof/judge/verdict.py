@@ -156,7 +156,9 @@ def line(verdict: Verdict) -> str:
     parts = [f"{counts[o]} {o.value}" for o in reversed(SEVERITY) if counts[o]]
     parts += [f"{checks} failed check{'s' * (checks > 1)}"] if checks else []
     parts += [f"no result of {', '.join(empty)}"] if empty else []
-    about = f"{_thresholds(len(judged))}: {', '.join(parts)}" if parts else "nothing was judged"
+    about = ", ".join(parts) or "nothing was judged"
+    if judged:
+        about = f"{_thresholds(len(judged))}: {about}"
     only_checks = verdict.outcome is Outcome.BELOW and not counts[Outcome.BELOW]
     head = "NOT PROVEN, a check failed" if only_checks else _WORDS[verdict.outcome]
     return f"{head} — {about}."
