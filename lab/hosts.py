@@ -66,6 +66,7 @@ def up(
     A host that is half made is made anew; one that was stopped is started again.
     """
     hosts = container.host_names(name, count)
+    base = image.wanted(base)
     lab = open_lab(say, checkout)
     packages.ensure(packages.RUNNING[:1], install=install)  # without podman not even the cache can be seen
     chosen = image.choose(

@@ -54,6 +54,7 @@ PACKAGES: Final = Base(
 )
 BASES: Final = {base.name: base for base in (UBUNTU, DEBIAN, PACKAGES)}
 AUTO: Final = "auto"
+BASE_VARIABLE: Final = "HOSTPROOF_LAB_BASE"
 
 
 def packages(base: Base) -> list[str]:
@@ -69,13 +70,21 @@ def tag(base: Base) -> str:
     return f"{REPOSITORY}:{base.name}-{digest.hexdigest()[:12]}"
 
 
-def choose(wanted: str, *, cached: Callable[[Base], bool], answers: Callable[[], bool]) -> Base:
-    """Ubuntu is the product's target; Debian's packages do where no registry answers. A cached one wins."""
-    if wanted != AUTO:
-        if wanted in BASES:
-            return BASES[wanted]
+def wanted(option: str) -> str:
+    """What --base says, else HOSTPROOF_LAB_BASE: it also reaches the demo's host and molecule's."""
+    where, name = "--base", option
+    if option == AUTO:
+        where, name = BASE_VARIABLE, os.environ.get(BASE_VARIABLE) or AUTO
+    if name not in (AUTO, *BASES):
         mend = f"Known: {AUTO}, {', '.join(BASES)}."
-        raise HostproofError(f"unknown base {wanted!r}", where="--base", mend=mend)
+        raise HostproofError(f"unknown base {name!r}", where=where, mend=mend)
+    return name
+
+
+def choose(name: str, *, cached: Callable[[Base], bool], answers: Callable[[], bool]) -> Base:
+    """Ubuntu is the product's target; Debian's packages do where no registry answers. A cached one wins."""
+    if name != AUTO:
+        return BASES[name]
     for base in (UBUNTU, PACKAGES):
         if cached(base):
             return base

@@ -12,13 +12,12 @@ from lab.machine import Machine
 TASK: Final = "lab.up"
 RUNNING: Final = (*checks.PODMAN, checks.SSH, checks.Tool("ssh-keygen", "openssh-client"))
 RUNC: Final = "runc"
-MMDEBSTRAP: Final = checks.Tool("mmdebstrap", "mmdebstrap")
 
 
 def tools(machine: Machine, base: Base) -> tuple[checks.Tool, ...]:
     """Programs for a host made that way on this machine; runc only where podman's own runtime fails."""
     running = (tool for tool in RUNNING if tool.program != RUNC or machine.runtime == RUNC)
-    return (*running, *(() if base.reference else (MMDEBSTRAP,)))
+    return (*running, *(() if base.reference else checks.MMDEBSTRAP))
 
 
 def missing_packages(wanted: Iterable[checks.Tool], look: checks.Find = checks.find) -> list[str]:
@@ -28,7 +27,3 @@ def missing_packages(wanted: Iterable[checks.Tool], look: checks.Find = checks.f
 def ensure(wanted: Iterable[checks.Tool], *, install: bool) -> None:
     """Raises with the one command that installs what is missing, or, when told so, installs it."""
     checks.ensure(TASK, wanted, install=install)
-
-
-def install_packages(names: list[str]) -> None:
-    checks.install_packages(names)

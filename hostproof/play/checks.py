@@ -18,7 +18,7 @@ SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/podman", "/
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, and the Debian/Ubuntu package that has it."""
+    """A program, or a file by its whole path, and the Debian/Ubuntu package that has it."""
 
     program: str
     package: str
@@ -36,7 +36,12 @@ PODMAN = (
 )
 HOST = (SSH, Tool("rsync", "rsync"))
 """rsync pushes what only the controller has: models, wheels."""
-LAB = (*PODMAN, *HOST, Tool("ssh-keygen", "openssh-client"), Tool("mmdebstrap", "mmdebstrap"))
+# Debian's keys too: on Ubuntu, mmdebstrap would trust no archive of Debian's.
+MMDEBSTRAP = (
+    Tool("mmdebstrap", "mmdebstrap"),
+    Tool("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+)
+LAB = (*PODMAN, *HOST, Tool("ssh-keygen", "openssh-client"), *MMDEBSTRAP)
 LINT = (Tool("shellcheck", "shellcheck"), Tool("git", "git"))
 
 Find = Callable[[str], str | None]
@@ -44,6 +49,8 @@ Run = Callable[[Sequence[str]], int]
 
 
 def find(program: str) -> str | None:
+    if program.startswith("/"):
+        return program if Path(program).exists() else None
     return shutil.which(program) or shutil.which(program, path=os.pathsep.join(SYSTEM_FOLDERS))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hostproof.errors import HostproofError
@@ -50,3 +52,10 @@ def test_yes_or_root_may_install(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not checks.may_install(yes=False)
     monkeypatch.setattr(checks.os, "geteuid", lambda: 0)
     assert checks.may_install(yes=False)
+
+
+def test_a_whole_path_is_a_file_that_must_be_there(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.gpg"
+    assert checks.missing([Tool(str(keys), "keyring")]) == ["keyring"]
+    keys.touch()
+    assert checks.missing([Tool(str(keys), "keyring")]) == []
