@@ -1,0 +1,147 @@
+"""The tables say what was measured, beside what the article printed, and never more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hostproof.judge.model import Outcome, Verdict
+from hostproof.judge.verdict import judge_setup
+from hostproof.measure.result import Measurement
+from hostproof.report import tables
+from hostproof.report.material import Material
+from hostproof.report.seed_tables import comparison, latency, performance_factor
+from hostproof.report.table import Row, Table
+from tests.unit.judge.build import epyc, measured, result, threshold, thresholds
+
+from . import build
+
+
+def rows(table: Table) -> list[tuple[str, ...]]:
+    return [row.cells for row in table.rows]
+
+
+def ours(table: Table) -> list[tuple[str, ...]]:
+    return [row.cells for row in table.rows if not row.muted]
+
+
+def test_the_article_s_tables_are_all_there() -> None:
+    keys = [table.key for table in tables.main_tables(build.judged())]
+    assert keys == [
+        "thresholds-epyc01-gpu",
+        "thresholds-epyc01-cpu",
+        "throughput-epyc01-gpu",
+        "latency",
+        "comparison",
+        "performance-factor",
+    ]
+
+
+def test_each_threshold_has_its_verdict_in_words() -> None:
+    first, second = build.judged().parts
+    table = tables.thresholds(first)
+    assert [(row[1], row[2], row[6]) for row in rows(table)] == [
+        ("generation throughput (TG)", "median ≥ 25 tok/s", "✓ pass"),
+        ("latency to token 800", "median ≤ 1 s", "✗ fail"),
+        ("performance factor (PF)", "median ≥ 0.693 tok/s/B", "? inconclusive"),
+        ("peak memory", "max ≤ 931.3225746 GiB", "✓ pass"),
+    ]
+    assert rows(tables.thresholds(second)) == []
+    assert "Nothing was judged: llama-server.service does not serve" in tables.thresholds(second).note
+    assert "loading" not in tables.thresholds(second).note
+
+
+def test_a_maximum_has_no_interval() -> None:
+    (part, _) = build.judged().parts
+    assert rows(tables.thresholds(part))[3][4] == "–"
+
+
+def test_throughput_has_median_and_range_and_says_what_is_missing() -> None:
+    ((part, found),) = build.judged().measured
+    table = tables.throughput(part, found)
+    by_metric = {row[0]: row[1:] for row in rows(table)}
+    assert [name for name, _ in table.columns] == ["Metric", "long-prompt", "decode", "prefix"]
+    assert by_metric["failed requests"] == ("0 of 6", "0 of 6", "0 of 6")
+    assert by_metric["generation throughput (TG)"][1].endswith("tok/s)")
+    assert "p95" in by_metric["gap between tokens (ITL)"][1]
+    assert by_metric["prompt throughput (PP)"][2] == "–"
+    assert "prompt throughput (PP) in prefix: the prompt comes from the prefix cache" in table.note
+
+
+def test_latency_by_output_length_stands_beside_the_article_s() -> None:
+    (table,) = latency(build.judged())
+    assert [name for name, _ in table.columns] == ["Config", "Cell", "200 tokens", "400 tokens", "800 tokens"]
+    assert len(ours(table)) == 1
+    assert ours(table)[0][0] == "B: GPU nvfp4"
+    assert rows(table)[-1][2:] == ("7–8 s", "14–16 s", "30 s")
+
+
+def test_no_row_of_the_article_where_it_has_no_such_length() -> None:
+    found = result(measured("latency_at_24", (1.0,) * 6))
+    verdict = judge_setup(result(), thresholds(threshold()))
+    (table,) = latency(Material(Verdict("r", (verdict,)), (found,)))
+    assert len(table.rows) == 1
+
+
+def test_without_checkpoints_there_is_no_latency_table() -> None:
+    assert list(latency(build.empty())) == []
+
+
+def test_the_comparison_has_every_setup_and_the_article_s_three() -> None:
+    table = comparison(build.judged())
+    assert [row[0] for row in rows(table)] == [
+        "B: GPU nvfp4",
+        "A: CPU",
+        "the article, A: CPU Q5_K_M",
+        "the article, B: GPU nvfp4",
+        "the article, C: Aider whole-edit",
+    ]
+    assert ours(table)[1][1:3] == ("not measured", "Unknown")
+    assert "It says nothing about the quality of answers" in table.note
+
+
+def test_the_performance_factor_is_speed_by_billions_of_parameters() -> None:
+    found = result(
+        measured("generation_throughput", (26.8,) * 6), setup=replace(epyc().setup, parameters_billion=40.0)
+    )
+    verdict = judge_setup(found, thresholds(threshold()))
+    table = performance_factor(Material(Verdict("r", (verdict,)), (found,)))
+    assert ours(table)[0][1:] == ("40B", "26.8 tok/s", "0.670", "6.70")
+
+
+def test_several_hosts_are_told_apart() -> None:
+    one, other = epyc(), epyc(host="epyc02")
+    given = thresholds(threshold(), not_judged=build.NOT_JUDGED)
+    verdict = Verdict("r", (judge_setup(one, given), judge_setup(other, given)))
+    titles = [part.title for part in Material(verdict, (one, other), {"gpu": "B"}).parts]
+    assert titles == ["epyc01 · B", "epyc02 · B"]
+
+
+def test_evidence_of_trust_is_shown() -> None:
+    keys = {table.key for table in tables.all_tables(build.judged())}
+    assert {"agreements", "checks-epyc01-gpu", "under-load", "environment"} <= keys
+
+
+def test_gpu_and_cores_under_load() -> None:
+    (table,) = tables.under_load(build.judged())
+    seen = {row[1]: row[2] for row in rows(table)}
+    assert seen["CPU use of 16 cores"].endswith("1 of them at 95 % or more")
+    assert seen["GPU power, highest"] == "296 W"
+    assert seen["CPU time of the instrument"] == "1.20 s in 400 s, 0.30% of one core"
+
+
+def test_a_table_counts_its_cells() -> None:
+    try:
+        Table("k", "t", (("a", "left"),), (Row(("1", "2")),))
+    except ValueError as error:
+        assert "k: 2 cells under 1 columns" in str(error)
+    else:
+        raise AssertionError("a row that is too long was taken")
+
+
+def test_a_problem_is_never_a_figure() -> None:
+    found = result(Measurement("decode", "generation_throughput", (), problem="void"))
+    verdict = judge_setup(found, thresholds(threshold()))
+    material = Material(Verdict("r", (verdict,)), (found,))
+    assert verdict.outcome is Outcome.UNMEASURED
+    assert ours(comparison(material))[0][1] == "not measured"
+    assert ours(performance_factor(material))[0][2:] == ("–", "–", "–")
