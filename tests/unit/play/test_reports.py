@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import pytest
@@ -11,20 +10,26 @@ from rich.console import Console
 
 from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
+from hostproof.measure.result import to_json
 from hostproof.play import record, reports
 from hostproof.play.checkout import Checkout
 from hostproof.play.events import Progress
+from hostproof.report.material import Material
+from hostproof.report.write import write
+from tests.unit.report import build
 
 
-def a_run(checkout: Checkout, second: int, *, text: str = "", outcome: str = "proven") -> Path:
+def a_run(checkout: Checkout, second: int, judged: Material | None = None) -> Path:
     start = f"2026-11-24T15:18:{second:02}+00:00"
     run_id = record.run_id("validate", ["h1"], start)
     run = record.Run(run_id, "validate", {}, ("h1",), {}, {}, start)
     with record.opened(checkout.runs, run) as book:
         book.end(ExitStatus.YES, "", Progress(), interrupted=False)
-    if text:
-        (book.folder / "report.md").write_text(text)
-        (book.folder / "verdict.json").write_text(json.dumps({"outcome": outcome}))
+    if judged:
+        write(judged, book.folder)
+        (book.folder / "results").mkdir()
+        for number, result in enumerate(judged.results):
+            (book.folder / "results" / f"{number}.json").write_text(to_json(result))
     return book.folder
 
 
@@ -37,26 +42,39 @@ def shown(checkout: Checkout, run_id: str, *, terminal: bool = False) -> tuple[E
 
 def test_without_a_name_it_is_the_newest_that_has_a_report(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    a_run(checkout, 1, text="# old")
-    newest = a_run(checkout, 2, text="# new", outcome="below")
+    a_run(checkout, 1, build.proven())
+    newest = a_run(checkout, 2, build.judged())
     a_run(checkout, 3)
     status, text = shown(checkout, "")
-    assert status is ExitStatus.NO
-    assert text.splitlines() == ["# new", f"report: {newest}/report.html"]
+    assert status is ExitStatus.COULD_NOT
+    assert text.startswith("NOT PROVEN, not measured")
+    assert text.splitlines()[-1] == f"report: {newest}/report.html"
 
 
-def test_a_named_run_is_shown_as_markdown_on_a_terminal(tmp_path: Path) -> None:
+def test_a_named_run_is_shown_with_its_tables(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    old = a_run(checkout, 1, text="# old")
-    a_run(checkout, 2, text="# new")
-    _, text = shown(checkout, old.name, terminal=True)
-    assert "old" in text
-    assert "# old" not in text
+    old = a_run(checkout, 1, build.proven())
+    a_run(checkout, 2, build.judged())
+    for terminal in (True, False):
+        status, text = shown(checkout, old.name, terminal=terminal)
+        assert status is ExitStatus.YES
+        assert "PROVEN — 1 threshold: 1 proven." in text
+        for title in ("Thresholds", "Measured throughput", "Comparison summary", "Performance factor"):
+            assert title in text
+
+
+def test_a_pipe_has_room_for_the_tables(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    a_run(checkout, 1, build.proven())
+    console = Console(file=io.StringIO(), width=40)
+    reports.again(checkout, console, "")
+    assert isinstance(console.file, io.StringIO)
+    assert "generation throughput (TG)   median ≥ 20 tok/s" in console.file.getvalue()
 
 
 def test_an_unknown_run_is_refused_with_the_known(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    known = a_run(checkout, 1, text="# old")
+    known = a_run(checkout, 1, build.proven())
     with pytest.raises(HostproofError, match=f"Did you mean {known.name}"):
         shown(checkout, known.name[:-1])
 
