@@ -130,7 +130,7 @@ def ssh(name: str, command: Sequence[str] = (), *, checkout: Path = ROOT) -> int
     store = Store(checkout)
     record = store.read(name)
     if record is None:
-        _check_known(name, [known.name for known in store.records()])
+        _check_known(name, store.names())
         raise HostproofError(f"{name} is half made", where=str(store.host(name)), mend="Run lab.up again.")
     return subprocess.run(inventory.ssh_argv(record, command), check=False).returncode
 
