@@ -125,9 +125,9 @@ def prepare_incoming(root: Path, owner: int) -> Path:
     return incoming
 
 
-def tidy(root: Path) -> None:
+def tidy(root: Path, *, keep_cache: bool = False) -> None:
     """What is only there while a release comes in."""
-    for name in (INCOMING, CACHE):
+    for name in (INCOMING,) if keep_cache else (INCOMING, CACHE):
         shutil.rmtree(root / name, ignore_errors=True)
 
 

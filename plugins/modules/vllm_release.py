@@ -94,8 +94,10 @@ def main() -> None:
 
 def have(module: AnsibleModule, root: Path) -> NoReturn:
     stamp = look(module, root)
-    if stamp is not None or module.check_mode:
-        finish(module, stamp, changed=stamp is None)
+    if stamp is not None:
+        finish(module, stamp, changed=False)
+    if module.check_mode:
+        finish(module, None, changed=True)
     if module.params["state"] == "prepared":
         vllm_releases.prepare_incoming(root, int(os.environ.get("SUDO_UID", os.geteuid())))
     elif module.params["requirements"]:
@@ -113,6 +115,8 @@ def look(module: AnsibleModule, root: Path) -> Stamp | None:
         # A run that was cut short may have left a uv at work: it is waited for, and may have made the release.
         with vllm_releases.alone(root, WAIT_SECONDS):
             stamp = vllm_releases.read_stamp(release)
+            if stamp is not None:
+                vllm_releases.tidy(root)
     return stamp
 
 
@@ -191,9 +195,10 @@ def give_up(module: AnsibleModule, root: Path, command: list[str], rc: int, said
     how = f"not within {module.params['limit_seconds']} s" if rc == 124 else f"status {rc}"
     why = f"Release {module.params['release']} could not be built ({step}, {how})."
     if re.search("hash mismatch", said, re.IGNORECASE):
-        # What was pushed is not to be trusted any more, and would only be found wrong again.
-        vllm_releases.tidy(root)
         why += " A wheel is not the one that the lock names: replace the wheel, or make the lock again if it is the right one."
+    # A full disk must not stay full. What was downloaded is kept for the next try, what was pushed can be pushed again.
+    shutil.rmtree(vllm_releases.folder(root, module.params["release"]), ignore_errors=True)
+    vllm_releases.tidy(root, keep_cache=not module.params["wheelhouse"])
     module.fail_json(msg=f"{why} What serves now was not touched. It said:\n{tail}")
 
 
