@@ -43,7 +43,13 @@ def ask(url: str, model: str, key: str, limit_seconds: float) -> Reply:
         with error:
             return judge(error.code, error.read(BODY_LIMIT), model)
     except (OSError, HTTPException) as error:
-        return Reply("not yet", f"no answer: {error}")
+        return Reply("not yet", f"no answer: {_plain(error)}")
+
+
+def _plain(error: Exception) -> object:
+    """`[Errno 111] Connection refused`, not the wrapper around it."""
+    reason = getattr(error, "reason", error)
+    return getattr(reason, "strerror", None) or reason
 
 
 def judge(status: int, body: bytes, model: str) -> Reply:
