@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hostproof.core.plugins.module_utils import server_probe, service_state
+from ansible_collections.hostproof.core.plugins.module_utils import server_probe, unit_look
 
 DOCUMENTATION = """
 module: server_answers
@@ -62,7 +62,7 @@ def main() -> None:
         )
         if reply.kind == "answers":
             module.exit_json(changed=False, done=True, stdout=f"{module.params['model']} answers")
-        service = show(module)
+        service = unit_look.show(module, module.params["unit"])
         if reply.kind == "never":
             give_up(module, reply.why)
         if not service.runs and (service.gave_up or service.active == "inactive"):
@@ -76,7 +76,7 @@ def main() -> None:
         done=False,
         stdout=f"waiting: {reply.why}",
         msg=f"{module.params['unit']} did not answer within the time limit: {reply.why}. "
-        f"Its log ends:\n{log(module)}",
+        f"Its log ends:\n{unit_look.log(module, module.params['unit'], LOG_LINES)}",
     )
 
 
@@ -85,30 +85,12 @@ def read_key(module: AnsibleModule) -> str:
     return Path(path).read_text(encoding="utf-8").strip() if path else ""
 
 
-def show(module: AnsibleModule) -> service_state.Service:
-    _, out, _ = module.run_command([*service_state.SHOW, module.params["unit"]], check_rc=True)
-    return service_state.parse(out)
-
-
 def give_up(module: AnsibleModule, why: str) -> None:
     module.fail_json(
-        msg=f"{module.params['unit']} does not serve: {why}. Its log ends:\n{log(module)}",
+        msg=f"{module.params['unit']} does not serve: {why}. Its log ends:\n{unit_look.log(module, module.params['unit'], LOG_LINES)}",
         done=True,
         stdout=why,
     )
-
-
-def log(module: AnsibleModule) -> str:
-    _, out, _ = module.run_command(
-        [
-            "journalctl",
-            f"--unit={module.params['unit']}",
-            f"--lines={LOG_LINES}",
-            "--output=cat",
-            "--no-pager",
-        ]
-    )
-    return service_state.log_tail(out, LOG_LINES)
 
 
 if __name__ == "__main__":

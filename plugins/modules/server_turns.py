@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hostproof.core.plugins.module_utils import server_turns, service_state
+from ansible_collections.hostproof.core.plugins.module_utils import server_turns, unit_look
 
 DOCUMENTATION = """
 module: server_turns
@@ -97,8 +97,7 @@ def look(module: AnsibleModule, units: Iterable[str]) -> server_turns.Found:
     """Whether each unit runs; units that the host does not have are left out."""
     found = {}
     for unit in units:
-        _, out, _ = module.run_command([*service_state.SHOW, unit], check_rc=True)
-        service = service_state.parse(out)
+        service = unit_look.show(module, unit)
         if service.there:
             found[unit] = server_turns.runs(service.active)
     return found
@@ -118,12 +117,9 @@ def systemctl(module: AnsibleModule, verb: str, unit: str) -> None:
     options = [] if module.params["wait"] else ["--no-block"]
     rc, out, err = module.run_command(["systemctl", *options, verb, unit])
     if rc != 0:
-        _, journal, _ = module.run_command(
-            ["journalctl", f"--unit={unit}", f"--lines={LOG_LINES}", "--output=cat", "--no-pager"]
-        )
         said = " ".join((out + err).split())
         module.fail_json(
-            msg=f"{unit} does not {verb}: {said} Its log ends:\n{service_state.log_tail(journal, LOG_LINES)}"
+            msg=f"{unit} does not {verb}: {said} Its log ends:\n{unit_look.log(module, unit, LOG_LINES)}"
         )
 
 

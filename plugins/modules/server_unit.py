@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hostproof.core.plugins.module_utils import preflight_look, service_state
+from ansible_collections.hostproof.core.plugins.module_utils import preflight_look, service_state, unit_look
 
 DOCUMENTATION = """
 module: server_unit
@@ -52,11 +52,11 @@ LOG_LINES = 20
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    service = show(module)
+    service = unit_look.show(module, module.params["unit"])
     stale = service.needs_reload or not service.there
     if stale and not module.check_mode:
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-        service = show(module)
+        service = unit_look.show(module, module.params["unit"])
     action = wanted_action(module, service, stale)
     toggled = toggle(module) if module.params["state"] == "stopped" else False
     if action == "none" or module.check_mode:
@@ -75,11 +75,6 @@ def main() -> None:
         module.run_command(["systemctl", "reset-failed", module.params["unit"]])
     toggled |= toggle(module) if module.params["state"] == "started" else False
     finish(module, action, toggled)
-
-
-def show(module: AnsibleModule) -> service_state.Service:
-    _, out, _ = module.run_command([*service_state.SHOW, module.params["unit"]], check_rc=True)
-    return service_state.parse(out)
 
 
 def wanted_action(module: AnsibleModule, service: service_state.Service, stale: bool) -> str:
@@ -125,16 +120,7 @@ def toggle(module: AnsibleModule) -> bool:
 
 
 def log(module: AnsibleModule) -> str:
-    _, out, _ = module.run_command(
-        [
-            "journalctl",
-            f"--unit={module.params['unit']}",
-            f"--lines={LOG_LINES}",
-            "--output=cat",
-            "--no-pager",
-        ]
-    )
-    return service_state.log_tail(out, LOG_LINES)
+    return unit_look.log(module, module.params["unit"], LOG_LINES)
 
 
 def finish(module: AnsibleModule, action: str, toggled: bool) -> NoReturn:
