@@ -117,3 +117,12 @@ def test_a_result_without_thresholds_is_refused(run: Path, thresholds: Path) -> 
     (thresholds / "gpu.yml").unlink()
     with pytest.raises(HostproofError, match="no thresholds for hardware epyc"):
         judge(run, "run-1", ["epyc01"], [GPU], thresholds)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_sample_that_is_no_number_is_refused(run: Path, thresholds: Path, number: str) -> None:
+    bring(run)
+    path = judging.path_of(run, "epyc01", "gpu")
+    path.write_text(path.read_text().replace("27.0", number, 1))
+    with pytest.raises(HostproofError, match="is not a number that can be judged"):
+        judge(run, "run-1", ["epyc01"], [GPU], thresholds)
