@@ -54,7 +54,8 @@ def from_json(raw: Mapping[str, Any]) -> Facts:
 
 def _as(kind: Data, raw: Data, where: str) -> Data:
     """`raw` as the annotated type: dataclasses, tuples, mappings, optionals and plain values occur here."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    origin: Data = typing.get_origin(kind)
+    arguments = typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, raw, where)
     if origin is types.UnionType:

@@ -24,7 +24,7 @@ SECRET = re.compile(
     # Short ids of file systems, names of disks and their serial numbers, what is named a secret: the value after the name.
     r"((?:UUID|LABEL|\w*(?:password|passwd|token|secret|[_-]key|cryptkey))=|by-id/)[^\s\"']+"
     r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # UUID
-    r"|(?<![0-9a-f:])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![0-9a-f:])",  # hardware address
+    r"|(?<![0-9a-f])(?:[0-9a-f]{2}[:-]){5,7}[0-9a-f]{2}(?![0-9a-f])",  # hardware address; PXE puts its type before it
     re.IGNORECASE,
 )
 HIDDEN = "[hidden]"

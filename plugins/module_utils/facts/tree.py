@@ -43,6 +43,7 @@ class Tree:
         self.links: dict[str, str] = {}
         """Names that links led to, by path."""
         self.folders: set[str] = set()
+        self._real: dict[str, Path] = {}
         self._recorded = {} if self.live else _recorded_reasons(self.root / REASONS_FILE)
 
     def note(self, path: str, why: str) -> None:
@@ -151,11 +152,13 @@ class Tree:
 
     def _place(self, path: str, needed: bool) -> Path | None:
         """Where a path lies, links followed, if that is within the tree."""
-        place = self.root / path.lstrip("/")
         if self.live:
-            return place
+            return Path(path)
+        folder, _, name = path.rpartition("/")
         try:
-            real = Path(os.path.realpath(place))
+            place = self._real_folder(folder) / name
+            # Most are no links, and following costs a look at each folder on the way.
+            real = Path(os.path.realpath(place)) if place.is_symlink() else place
         except OSError as error:
             self._failed(path, error, needed)
             return None
@@ -163,6 +166,11 @@ class Tree:
             self.note(path, OUTSIDE)
             return None
         return real
+
+    def _real_folder(self, folder: str) -> Path:
+        if folder not in self._real:
+            self._real[folder] = Path(os.path.realpath(self.root / folder.lstrip("/")))
+        return self._real[folder]
 
     def _failed(self, path: str, error: OSError, needed: bool) -> None:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
