@@ -91,7 +91,9 @@ def _dots(svg: Element, measured: Measurement, scale: Scale) -> None:
 
 def _axis(svg: Element, scale: Scale, metric: str, y: float) -> None:
     _add(svg, "line", "axis", x1="0", x2="100%", y1=str(y), y2=str(y))
-    ticks = scale.ticks()
+    # Round in the unit that is shown: 2 GiB is no round number of bytes.
+    shown_as = scaled(1.0, metric, scale.high)
+    ticks = [tick / shown_as for tick in Scale(scale.low * shown_as, scale.high * shown_as).ticks()]
     # One unit for all ticks: that of the largest.
     factor_of = max(ticks, default=scale.high)
     for value in ticks:

@@ -58,7 +58,7 @@ def thresholds(part: Part) -> Table:
 
 def _sentence(finding: str) -> str:
     """Without the log that may stand under it; the findings show that."""
-    return (finding.splitlines() or [""])[0].rstrip(".:")
+    return (finding.splitlines() or [""])[0].removesuffix("Its log ends:").rstrip(" .:")
 
 
 def _threshold(judged: Judged, source: int) -> Row:
