@@ -1,13 +1,10 @@
-"""A small checkout with playbooks of its own, and an sshd on a loopback port: real Ansible, real ssh."""
+"""A small checkout with playbooks of its own: real Ansible, and for tests marked `lab` a real host over real ssh."""
 
 from __future__ import annotations
 
-import getpass
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,8 @@ import pytest
 import yaml
 
 from hostproof.play.checkout import Checkout
+from lab import hosts, inventory
+from lab.records import Record
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,69 +57,73 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 @dataclass(frozen=True)
-class Sshd:
-    """A running sshd that lets one key in."""
+class Far:
+    """A lab host: a real sshd, another disk, and a user without sudo beside the usual one."""
 
-    port: int
+    record: Record
     folder: Path
+    """Keys and lists of known hosts, right and wrong ones."""
 
     def host(self, **other: object) -> dict[str, object]:
-        """Inventory variables of a host behind it."""
+        """Inventory variables."""
         return {
             "ansible_host": "127.0.0.1",
-            "ansible_port": self.port,
-            "ansible_user": getpass.getuser(),
-            "ansible_ssh_private_key_file": str(self.folder / "user"),
-            "ansible_ssh_common_args": self.ssh_args("known_hosts"),
+            "ansible_port": self.record.port,
+            "ansible_user": "lab",
+            "ansible_ssh_private_key_file": self.record.key,
+            "ansible_ssh_common_args": self.ssh_args(self.record.known_hosts),
             **other,
         }
 
-    def ssh_args(self, known_hosts: str) -> str:
-        return f"-F none -o IdentitiesOnly=yes -o UserKnownHostsFile={self.folder / known_hosts}"
+    def ssh_args(self, known_hosts: object) -> str:
+        return f"-F none -o IdentitiesOnly=yes -o UserKnownHostsFile={known_hosts}"
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        argv = inventory.ssh_argv(self.record, command)
+        # ssh would leave a shared stdin non-blocking, which Ansible refuses.
+        return subprocess.run(
+            argv, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+        )
+
+    def read(self, path: Path) -> str | None:
+        """A file on its disk; None without one."""
+        done = self.run("cat", str(path))
+        return done.stdout if done.returncode == 0 else None
+
+
+NO_SUDO = """
+set -eu
+useradd --create-home --password '*' nosudo
+install -d -m 0700 -o nosudo -g nosudo /home/nosudo/.ssh
+install -m 0600 -o nosudo -g nosudo /home/lab/.ssh/authorized_keys /home/nosudo/.ssh/
+"""
 
 
 @pytest.fixture(scope="session")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    program = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin")
-    if not program:
-        pytest.skip("sshd is not installed (apt-get install openssh-server)")
-    folder = tmp_path_factory.mktemp("sshd")
-    port = _free_port()
-    _keys(folder, port)
-    (folder / "config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
-        "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\n"
-    )
-    with subprocess.Popen([program, "-D", "-f", folder / "config", "-E", folder / "log"]) as daemon:
-        try:
-            _wait_for(port, folder / "log")
-            yield Sshd(port, folder)
-        finally:
-            daemon.terminate()
+def lab_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
+    """Only for tests marked `lab`."""
+    root = tmp_path_factory.mktemp("lab")
+    try:
+        far = Far(hosts.up("far", checkout=root)[0], root)
+        done = far.run("sudo", "sh", "-c", NO_SUDO)
+        assert done.returncode == 0, done.stderr
+        _strangers(far)
+        yield far
+    finally:
+        hosts.down(checkout=root)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _strangers(far: Far) -> None:
+    """A key that nobody knows, and a list that knows the host by it."""
+    key = far.folder / "stranger"
+    subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", key], check=True, timeout=30)
+    public = " ".join(key.with_suffix(".pub").read_text().split()[:2])
+    (far.folder / "stale_hosts").write_text(f"[127.0.0.1]:{far.record.port} {public}\n")
 
 
-def _keys(folder: Path, port: int) -> None:
-    for name in ("host", "user", "stranger"):
-        subprocess.run(
-            ["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", folder / name], check=True, timeout=30
-        )
-    for file, key in (("known_hosts", "host"), ("stale_hosts", "stranger")):
-        public = " ".join((folder / f"{key}.pub").read_text().split()[:2])
-        (folder / file).write_text(f"[127.0.0.1]:{port} {public}\n")
-
-
-def _wait_for(port: int, log: Path) -> None:
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail(f"sshd did not come up: {log.read_text() if log.exists() else 'no log'}")
+@pytest.fixture
+def far(lab_host: Far, site: Site) -> Far:
+    """With the folder that stands for the host's disk on its real one."""
+    done = lab_host.run("mkdir", "-p", "-m", "0777", str(site.host_folder))
+    assert done.returncode == 0, done.stderr
+    return lab_host

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,7 @@ import pytest
 
 from hostproof.play import record
 
-from .conftest import Site, Sshd
+from .conftest import Far, Site
 
 LIMIT_SECONDS = 60
 PROGRAM = """
@@ -44,13 +45,17 @@ def start(site: Site) -> subprocess.Popen[str]:
 
 
 def wait_for(path: Path, run: subprocess.Popen[str]) -> None:
+    wait_until(path.exists, run, path.name)
+
+
+def wait_until(seen: Callable[[], bool], run: subprocess.Popen[str], name: str = "its mark") -> None:
     deadline = time.monotonic() + LIMIT_SECONDS
-    while not path.exists():
+    while not seen():
         if run.poll() is not None:
-            pytest.fail(f"the run ended before it wrote {path.name}: {run.communicate()[0]}")
+            pytest.fail(f"the run ended before it wrote {name}: {run.communicate()[0]}")
         if time.monotonic() > deadline:
             run.kill()
-            pytest.fail(f"{path.name} was not written: {run.communicate()[0]}")
+            pytest.fail(f"{name} was not written: {run.communicate()[0]}")
         time.sleep(0.05)
 
 
@@ -88,20 +93,21 @@ def no_sleepers() -> object:
             continue
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_run_leaves_nothing_and_says_how_to_go_on(site: Site, sshd: Sshd, number: int) -> None:
-    site.inventory(h1=sshd.host())
+def test_an_interrupted_run_leaves_nothing_and_says_how_to_go_on(site: Site, far: Far, number: int) -> None:
+    site.inventory(h1=far.host())
     site.playbook("provision", taking_long(site, "Take long", "started"))
     let_go = {"path": str(site.host_folder / "let-go"), "state": "touch", "mode": "0644"}
     site.playbook("_interrupted", {"name": "Let go", "ansible.builtin.file": let_go})
     run = start(site)
-    wait_for(site.host_folder / "started", run)
+    wait_until(lambda: far.read(site.host_folder / "started") is not None, run)
     os.kill(run.pid, number)
     said, _ = run.communicate(timeout=LIMIT_SECONDS)
     assert run.returncode == 1
     assert "interrupted; the host was let go" in said
     assert "To continue: ./inv provision --host h1" in said
-    assert (site.host_folder / "let-go").exists()
+    assert far.read(site.host_folder / "let-go") is not None
     assert left_behind(site) == []
     kept = record.load(site.checkout.runs / "latest")
     assert kept is not None

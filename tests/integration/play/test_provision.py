@@ -12,7 +12,7 @@ from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
 from hostproof.play import record, verbs
 
-from .conftest import Site, Sshd
+from .conftest import Far, Site
 
 
 class Shown:
@@ -32,12 +32,13 @@ def write_file(site: Site) -> dict[str, object]:
     return {"name": "Write the file", "ansible.builtin.copy": copy}
 
 
-def test_a_first_run_changes_and_a_second_says_that_nothing_changed(site: Site, sshd: Sshd) -> None:
-    site.inventory(h1=sshd.host())
+@pytest.mark.lab
+def test_a_first_run_changes_and_a_second_says_that_nothing_changed(site: Site, far: Far) -> None:
+    site.inventory(h1=far.host())
     site.playbook("provision", write_file(site))
     first = verbs.provision(site.checkout, Shown().console, ["h1"])
     assert first.ending.sentence == "1 changed: host is now as wanted."
-    assert (site.host_folder / "file").read_text() == "wanted\n"
+    assert far.read(site.host_folder / "file") == "wanted\n"
     assert "+wanted" in (first.folder / "changes.diff").read_text().splitlines()
     second = verbs.provision(site.checkout, Shown().console, ["h1"])
     assert second.ending.sentence == "0 changed: host is as wanted."
@@ -80,6 +81,7 @@ def test_a_playbook_that_cannot_be_read_is_named_with_its_line(site: Site) -> No
     assert any("provision.yml:3:2" in line for line in shown.lines)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize(
     ("variables", "what"),
     [
@@ -90,33 +92,31 @@ def test_a_playbook_that_cannot_be_read_is_named_with_its_line(site: Site) -> No
     ],
 )
 def test_an_unreachable_host_is_told_why(
-    site: Site, sshd: Sshd, variables: dict[str, object], what: str
+    site: Site, far: Far, variables: dict[str, object], what: str
 ) -> None:
     given = dict(variables)
     if isinstance(key := given.get("ansible_ssh_private_key_file"), str):
-        given["ansible_ssh_private_key_file"] = key.format(folder=sshd.folder)
+        given["ansible_ssh_private_key_file"] = key.format(folder=far.folder)
     if isinstance(known := given.get("ansible_ssh_common_args"), str):
-        given["ansible_ssh_common_args"] = sshd.ssh_args(known)
-    site.inventory(h1=sshd.host(**given))
+        given["ansible_ssh_common_args"] = far.ssh_args(far.folder / known)
+    site.inventory(h1=far.host(**given))
     site.playbook("provision", write_file(site))
     shown = Shown()
     ended = verbs.provision(site.checkout, shown.console, ["h1"])
     assert ended.ending.sentence == f"could not: h1 is unreachable ({what})."
     assert f"  cause: {what}" in shown.lines
-    assert not (site.host_folder / "file").exists()
+    assert far.read(site.host_folder / "file") is None
 
 
-def test_a_user_without_sudo_is_told_so(site: Site, sshd: Sshd) -> None:
-    sudo = site.host_folder / "sudo"
-    sudo.write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
-    sudo.chmod(0o755)
-    become = {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": str(sudo)}
-    site.inventory(h1=sshd.host(**become))
+@pytest.mark.lab
+def test_a_user_without_sudo_is_told_so(site: Site, far: Far) -> None:
+    site.inventory(h1=far.host(ansible_user="nosudo", ansible_become=True))
     site.playbook("provision", write_file(site))
     shown = Shown()
     ended = verbs.provision(site.checkout, shown.console, ["h1"])
     assert ended.ending.status is ExitStatus.COULD_NOT
     assert "  cause: sudo on the host asks for a password" in shown.lines
+    assert far.read(site.host_folder / "file") is None
 
 
 def test_an_unknown_host_is_refused_before_anything_runs(site: Site) -> None:
