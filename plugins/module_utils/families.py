@@ -29,6 +29,8 @@ class Family:
     """systemd: the section that the lines stand in."""
     activate: tuple[str, ...] = ()
     """What must run after a change; it may run any number of times."""
+    optional: bool = False
+    """Whether a host without that program has nothing to run."""
     needs: str = ""
     """What a change waits for, beyond `activate`."""
 
@@ -70,6 +72,7 @@ MODPROBE: Final = Family(
     ".conf",
     # The initial RAM disk has a copy of modprobe.d of its own.
     activate=("update-initramfs", "-u"),
+    optional=True,
     needs="loading the module anew, or a reboot",
 )
 SYSTEM: Final = Family(
@@ -79,6 +82,7 @@ SYSTEM: Final = Family(
     ".conf",
     section="Manager",
     activate=("systemctl", "daemon-reexec"),
+    optional=True,
     needs="a restart of the services that are to have it",
 )
 USER: Final = Family(

@@ -91,6 +91,11 @@ class Host:
     def __init__(self, root: Path | str = "/") -> None:
         self.root = Path(root)
 
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Whose the files are that we make: root's, or in a made-up tree our own."""
+        return (0, 0) if str(self.root) == "/" else (os.geteuid(), os.getegid())
+
     def act(self, what: str, target: str, deed: Callable[[], Made]) -> Made:
         """Does one deed. `what` and `target` say which, for those who watch."""
         return deed()

@@ -20,6 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+AREAS = ("hugepages", "numa", "cpu_power", "kernel_cmdline", "limits")
+"""Who wants knobs; `undo --only` takes these words."""
+
 Layer = Literal["live", "persisted", "booted"]
 """`live`: in the kernel now. `persisted`: what the next boot will set. `booted`: what this boot was started with."""
 LAYERS: tuple[Layer, ...] = ("live", "persisted", "booted")
@@ -61,7 +64,7 @@ class Knob:
     """One kernel setting that is wanted, with its reasons."""
 
     area: str
-    """Who wants it: `hugepages`, `numa`, `cpu_power`, `kernel_cmdline`, `limits`. Undo takes it as FAMILY."""
+    """Who wants it: one of AREAS. Undo takes it as FAMILY."""
     kind: str
     key: str
     wanted: str

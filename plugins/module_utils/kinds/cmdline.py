@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 
 from .. import dropins
 from ..families import GRUB, Family
@@ -89,11 +90,11 @@ def read_persisted(host: Host, key: str) -> Seen:
     if entry is None:
         return Seen(problem="unsupported", detail=f"no entry with a Linux kernel in {MENU}")
     seen = value_in(entry[1], key)
-    return seen if seen.problem else Seen(seen.text, owner=owner(host, key))
+    return replace(seen, owner=owner(host, key))
 
 
 def owner(host: Host, key: str) -> str:
-    """The last file of GRUB's defaults that names the word; nothing if it comes from elsewhere."""
+    """The last file of GRUB's defaults that names the word, whether the menu has it yet or not; nothing if none does."""
     found = ""
     for path in (DEFAULTS, *dropins.files(host, GRUB)):
         for text in dropins.lines(host, path):

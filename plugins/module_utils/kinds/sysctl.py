@@ -24,6 +24,8 @@ COUNTERPARTS = {
 def refusal(key: str, value: str) -> str:
     if not _KEY.fullmatch(key) or "*" in key:
         return "is no sysctl key, such as vm.swappiness"
+    if path_of(key).startswith(f"{ROOT}/vm/nr_hugepages"):
+        return "may come out short: use the kind pool, such as global/2048kB"
     return "" if value.strip() and "\n" not in value else "has no value of one line"
 
 

@@ -19,6 +19,8 @@ _FIELDS = 7
 def refusal(key: str, value: str) -> str:
     if not key.startswith("/sys/") or ".." in key.split("/") or len(key.split()) != 1:
         return "is no path below /sys"
+    if key.endswith("/nr_hugepages"):
+        return "may come out short: use the kind pool, such as node0/2048kB"
     return "" if value.strip() and "\n" not in value else "has no value of one line"
 
 

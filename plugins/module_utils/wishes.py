@@ -1,0 +1,88 @@
+"""Refuses a list of knobs that contradicts itself, the journal or its own format, before anything is read. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from .knob import AREAS, Knob, KnobError, Observation
+from .plan import counterpart
+from .registry import KINDS
+
+_POOL = re.compile(r"pool:(global|node\d+)/(\d+kB)")
+
+
+def check(knobs: Sequence[Knob], in_journal: Iterable[str] = ()) -> None:
+    """Raises KnobError for the first thing that is wrong. `in_journal`: `kind:key` of what is not undone."""
+    for knob in knobs:
+        _one(knob)
+    _twice(knobs)
+    _pools(knobs, in_journal)
+
+
+def _one(knob: Knob) -> None:
+    where = f"{knob.name}, wanted by {knob.area}"
+    if knob.kind not in KINDS:
+        raise KnobError(f"unknown kind {knob.kind!r}", where=where, mend=f"Known kinds: {', '.join(KINDS)}.")
+    if problem := KINDS[knob.kind].refusal(knob.key, knob.wanted):
+        raise KnobError(f"knob {knob.key!r} {problem}", where=where, mend="Correct the wish.")
+
+
+def _twice(knobs: Sequence[Knob]) -> None:
+    owners: dict[str, Knob] = {}
+    for knob in knobs:
+        other = owners.setdefault(knob.name, knob)
+        if other is not knob:
+            raise KnobError(
+                f"{knob.name} has two owners: {other.area} wants {other.wanted!r}, {knob.area} wants {knob.wanted!r}",
+                where=f"{other.area}, {knob.area}",
+                mend="Leave it to one of them.",
+            )
+
+
+def _pools(knobs: Sequence[Knob], in_journal: Iterable[str]) -> None:
+    """Global and per-node counts write the same pages; mixed, the last writer wins and nobody knows the sum."""
+    wanted = [knob.name for knob in knobs]
+    sizes: dict[str, dict[bool, str]] = {}
+    for name in (*wanted, *in_journal):
+        if found := _POOL.fullmatch(name):
+            sizes.setdefault(found[2], {}).setdefault(found[1] == "global", name)
+    for both in sizes.values():
+        if len(both) > 1 and not set(both.values()).isdisjoint(wanted):
+            old = [name for name in both.values() if name not in wanted]
+            raise KnobError(
+                f"one page size is set both per node and over all nodes: {both[False]} and {both[True]}",
+                where=f"{old[0]} is still set by an earlier run" if old else "the same list of knobs",
+                mend="Undo that first: ./inv undo --host HOST --only hugepages."
+                if old
+                else "Choose one of the two.",
+            )
+
+
+def check_places(observed: Iterable[Observation]) -> None:
+    """Raises KnobError if two knobs want different values of one file (globs may overlap)."""
+    owners: dict[str, tuple[Knob, str]] = {}
+    for observation in observed:
+        knob, wanted = observation.knob, KINDS[observation.knob.kind].normalise(observation.knob.wanted)
+        for place in observation.places:
+            other, value = owners.setdefault(place, (knob, wanted))
+            # Of a coupled pair the kernel sets one to 0 when the other is written.
+            pair, both = owners.get(counterpart(place), (knob, "0"))
+            if value == wanted and "0" not in (wanted, both):
+                other, value = pair, f"{both} (its counterpart)"
+            if value != wanted:
+                raise KnobError(
+                    f"two knobs want different values of one file: {other.name} wants {other.wanted!r}, "
+                    f"{knob.name} wants {knob.wanted!r}",
+                    where=place,
+                    mend="Leave it to one of them.",
+                )
+
+
+def families(in_journal: Iterable[str], only: Sequence[str]) -> None:
+    """Raises KnobError for a family that is neither one of AREAS nor in the journal."""
+    known = sorted({*AREAS, *in_journal})
+    for name in only:
+        if name not in known:
+            mend = f"Known: {', '.join(known)}."
+            raise KnobError(f"unknown family {name!r}", where="only", mend=mend)

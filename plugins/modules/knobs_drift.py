@@ -1,0 +1,77 @@
+"""Shows each kernel setting with its wanted, live, persisted, booted and first value. Reads only."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hostproof.core.plugins.module_utils import drifting, knob_arguments
+from ansible_collections.hostproof.core.plugins.module_utils.host import Host
+from ansible_collections.hostproof.core.plugins.module_utils.knob import KnobError
+
+DOCUMENTATION = """
+module: knobs_drift
+short_description: Shows how kernel settings differ from what is wanted
+description:
+  - One row for each wanted knob, and for each that an earlier call set and nobody wants any more (C(orphan)).
+  - Reads only, in check mode and out of it. Never fails because of a difference.
+options:
+  knobs:
+    description: What is wanted, as for M(hostproof.core.knobs).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      area: {type: str, required: true, description: Who wants it.}
+      kind: {type: str, required: true, description: Its kind.}
+      key: {type: str, required: true, description: As its kind names it.}
+      wanted: {type: raw, required: true, description: "A text or a whole number; never a YAML truth value."}
+      why: {type: str, default: "", description: What it is for.}
+      source: {type: str, default: "", description: Where the value comes from.}
+      risk: {type: str, default: "", description: What it may cost.}
+      effect: {type: str, default: "", description: How much it is worth.}
+      group: {type: str, default: "", description: What it is coupled with.}
+  root: {type: path, default: /, description: A made-up tree in place of the host. For tests.}
+attributes:
+  check_mode: {support: full, description: Reads only.}
+author: [hostproof maintainers]
+"""
+
+EXAMPLES = """
+- name: Compare
+  hostproof.core.knobs_drift:
+    knobs:
+      - {area: numa, kind: sysctl, key: kernel.numa_balancing, wanted: "0"}
+  register: drift
+"""
+
+RETURN = """
+rows:
+  description: Each with area, kind, key, wanted, live, persisted, booted, first, state, owner (of the persisted value) and detail.
+  returned: always
+  type: list
+  elements: dict
+differing: {description: How many rows are neither C(ok) nor C(ignored-by-workload)., returned: always, type: int}
+"""
+
+ARGUMENTS = {
+    "knobs": knob_arguments.SPEC,
+    "root": {"type": "path", "default": "/"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        knobs = [knob_arguments.knob_of(raw) for raw in module.params["knobs"]]
+        rows, notes = drifting.drift(Host(module.params["root"]), knobs)
+    except KnobError as error:
+        module.fail_json(msg=str(error))
+    for note in notes:
+        module.warn(f"{note}.")
+    differing = sum(row.state not in drifting.IN_ORDER for row in rows)
+    module.exit_json(changed=False, rows=[dataclasses.asdict(row) for row in rows], differing=differing)
+
+
+if __name__ == "__main__":
+    main()
