@@ -1,6 +1,6 @@
-"""The wrapper `inv` in a small checkout: its lock file names one package, a stand-in for Invoke, from a local folder.
+"""The wrapper `inv` in a small checkout: its lock file names one package from a local folder, no network is used.
 
-No network is used. The stand-in prints where it runs and with what, and waits or exits as it is told.
+A stand-in for `hostproof.play` prints where it runs and with what, and waits or exits as it is told.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NEEDED = [
 ]
 STAND_IN = """
 import os, pathlib, sys, time
-print("invoke", *sys.argv[1:], "in", os.getcwd(), flush=True)
+print("ran", *sys.argv[1:], "in", os.getcwd(), flush=True)
 if "hold" in sys.argv:
     pathlib.Path(os.environ["HELD"]).touch()
     while pathlib.Path(os.environ["HELD"]).exists():
@@ -53,20 +53,19 @@ raise SystemExit(7 if "fail" in sys.argv else 0)
 
 
 def wheel(folder: Path, version: str = "1.0") -> str:
-    """A wheel of the stand-in; returns its line of a lock file."""
-    info = f"invoke-{version}.dist-info"
+    """A wheel with nothing in it; returns its line of a lock file."""
+    info = f"tiny-{version}.dist-info"
     files = {
-        "invoke/__init__.py": "",
-        "invoke/__main__.py": STAND_IN,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: invoke\nVersion: {version}\n",
+        "tiny.py": "",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD"))
-    path = folder / f"invoke-{version}-py3-none-any.whl"
+    path = folder / f"tiny-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
-    return f"invoke=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+    return f"tiny=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
 
 @dataclass
@@ -132,6 +131,9 @@ def small_checkout(tmp_path: Path) -> Copy:
     for folder in (made.root, made.wheels, made.programs):
         folder.mkdir()
     shutil.copy2(ROOT / "inv", made.inv)
+    stand_in = made.root / "hostproof" / "play" / "__main__.py"
+    stand_in.parent.mkdir(parents=True)
+    stand_in.write_text(STAND_IN)
     for name in NEEDED:
         found = shutil.which(name, path="/usr/bin:/bin")
         if found:
@@ -181,7 +183,7 @@ def test_a_first_run_says_one_line_and_runs_the_task(copy: Copy) -> None:
     done = copy.run("provision", "--host", "a b", cwd=Path("/"), PIP_FIND_LINKS=nowhere)
     assert (done.returncode, done.stdout) == (
         0,
-        f"invoke --search-root {copy.root} provision --host a b in /\n",
+        f"ran --search-root {copy.root} provision --host a b in /\n",
     )
     assert len(lines(done.stderr)) == 1
     assert done.stderr.startswith("inv: making .venv with pip (Python 3.")
@@ -199,11 +201,11 @@ def test_it_works_through_a_symlink_from_another_folder(ready: Copy, tmp_path: P
     link.parent.mkdir()
     link.symlink_to(os.path.relpath(ready.inv, link.parent))
     done = ready.run("plan", cwd=tmp_path, program=link)
-    assert (done.returncode, done.stdout) == (0, f"invoke --search-root {ready.root} plan in {tmp_path}\n")
+    assert (done.returncode, done.stdout) == (0, f"ran --search-root {ready.root} plan in {tmp_path}\n")
 
 
 def test_a_file_in_the_current_folder_is_no_module(ready: Copy, tmp_path: Path) -> None:
-    (tmp_path / "invoke.py").write_text("raise SystemExit('the wrong one')\n")
+    (tmp_path / "hostproof.py").write_text("raise SystemExit('the wrong one')\n")
     assert ready.run("plan", cwd=tmp_path).returncode == 0
 
 
@@ -213,7 +215,7 @@ def test_a_changed_lock_file_makes_it_anew_also_from_the_activated_environment(w
     done = whole.run("plan", PATH=active, VIRTUAL_ENV=f"{whole.root}/.venv")
     assert done.returncode == 0, done.stderr
     assert "making .venv" in done.stderr
-    assert list((whole.root / ".venv").glob("lib/python3*/site-packages/invoke-2.0.dist-info"))
+    assert list((whole.root / ".venv").glob("lib/python3*/site-packages/tiny-2.0.dist-info"))
 
 
 def test_a_checkout_that_moved_makes_it_anew(whole: Copy, tmp_path: Path) -> None:
@@ -221,6 +223,10 @@ def test_a_checkout_that_moved_makes_it_anew(whole: Copy, tmp_path: Path) -> Non
     done = whole.run("plan")
     assert done.returncode == 0, done.stderr
     assert "making .venv" in done.stderr
+
+
+def test_without_a_task_the_tasks_are_listed(ready: Copy) -> None:
+    assert ready.run().stdout.startswith(f"ran --search-root {ready.root} --list in ")
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
@@ -266,7 +272,7 @@ def test_an_environment_is_not_pulled_away_under_a_run(
     assert second.stderr.readline() == "inv: waiting for another ./inv that uses or makes .venv\n"
     assert whole.stamp.read_text() == before
     flag.unlink()
-    assert second.communicate(timeout=SECONDS)[0].startswith("invoke ")
+    assert second.communicate(timeout=SECONDS)[0].startswith("ran ")
     assert (second.returncode, running.wait(timeout=SECONDS)) == (0, 0)
     assert whole.stamp.read_text() != before
 
@@ -287,7 +293,7 @@ def test_no_network_is_one_sentence_with_its_mend(copy: Copy) -> None:
 
 
 def test_a_wrong_hash_is_shown_and_refused(copy: Copy) -> None:
-    (copy.root / "requirements.lock").write_text(f"invoke==1.0 --hash=sha256:{'0' * 64}\n")
+    (copy.root / "requirements.lock").write_text(f"tiny==1.0 --hash=sha256:{'0' * 64}\n")
     done = copy.run("plan")
     assert done.returncode == 1
     assert "HASHES" in done.stderr
