@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import Final
 
 from hostproof.errors import HostproofError
 from lab.machine import Machine
-from lab.parts import paths
+from lab.parts import part, paths
 from lab.podman import Root
 
 Say = Callable[[str], None]
@@ -111,17 +111,29 @@ def build(root: Root, base: Base, say: Say) -> str:
     name = tag(base)
     if is_cached(root, base):
         return name
-    say(f"building the image {name} (once; one to three minutes)")
-    if base.reference:
-        root.run(["podman", "pull", "--quiet", base.reference], seconds=300, mend=MEND_BUILD)
-        root.run(build_argv(base, root.machine, name), seconds=900, mend=MEND_BUILD)
-        return name
-    paths.cache().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=paths.cache(), prefix=".lab-image-") as folder:
-        archive = str(Path(folder) / "rootfs.tar")
+    folder = paths.cache() / "lab-image"
+    with part.alone(folder, say):
+        if is_cached(root, base):  # another checkout has just made it
+            return name
+        say(f"building the image {name} (once; one to three minutes)")
+        if base.reference:
+            root.run(["podman", "pull", "--quiet", base.reference], seconds=300, mend=MEND_BUILD)
+            root.run(build_argv(base, root.machine, name), seconds=900, mend=MEND_BUILD)
+        else:
+            _build_from_packages(root, base, folder, name)
+    return name
+
+
+def _build_from_packages(root: Root, base: Base, folder: Path, name: str) -> None:
+    # A fixed name under the lock: what a killed run left is found and removed.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        archive = str(folder / "rootfs.tar")
         root.run(mmdebstrap_argv(base, archive), seconds=1200, mend=MEND_BUILD)
         root.run(import_argv(base, archive, name), seconds=300, mend=MEND_BUILD)
-    return name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_all(root: Root) -> None:

@@ -75,7 +75,7 @@ def manifest(part: Part) -> Manifest | None:
 
 def obtain(part: Part, out: Path | None = None, say: Say = print) -> Manifest:
     """Makes the part where it is missing or damaged; with `out`, puts its files there too."""
-    with _alone(part.folder, say):
+    with alone(part.folder, say):
         kept = manifest(part)
         if kept is None:
             kept = _make(part, say)
@@ -174,8 +174,8 @@ def _put(source: Path, files: Mapping[str, str], out: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path, say: Say) -> Iterator[None]:
-    """One maker at a time for each part. The lock goes with the process that holds it."""
+def alone(folder: Path, say: Say) -> Iterator[None]:
+    """One maker at a time of what goes into this folder of the cache. The lock goes with the process that holds it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as stream:
         try:

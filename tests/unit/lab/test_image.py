@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hostproof.errors import HostproofError
 from lab import image, packages
 from lab.image import AUTO, BASES, DEBIAN, PACKAGES, UBUNTU
 from lab.machine import Limits, Machine
+from lab.podman import Root, Said
 
 V2 = Machine(True, "v2", "/sys/fs/cgroup", None)
 HYBRID = Machine(True, "hybrid", "/sys/fs/cgroup/unified", Limits(4096, 20000))
@@ -119,3 +121,56 @@ def test_a_missing_package_is_one_sentence_with_what_installs_it(monkeypatch: py
         "`lab.up` needs system packages that are missing: mmdebstrap (this machine). "
         "Run: sudo apt-get install --yes mmdebstrap"
     )
+
+
+class Builder(Root):
+    """Writes down what it would run; podman has no image until one was imported."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        super().__init__(V2)
+        object.__setattr__(self, "ran", [])
+        object.__setattr__(self, "fails", fails)
+
+    ran: list[str]
+    fails: bool
+
+    def attempt(self, argv: Sequence[str], *, seconds: float = 60, stdin: str = "") -> Said:
+        self.ran.append(" ".join(argv[:2]))
+        return Said(0 if "podman import" in self.ran else 1, "", "")
+
+    def run(self, argv: Sequence[str], *, mend: str, seconds: float = 60, stdin: str = "") -> str:
+        self.ran.append(" ".join(argv[:2]) if argv[0] == "podman" else argv[0])
+        if argv[0] == "mmdebstrap":
+            archive = Path(next(word for word in argv if word.endswith("rootfs.tar")))
+            archive.write_text("root")
+            if self.fails:
+                raise HostproofError("mmdebstrap failed", where="x", mend=mend)
+        return ""
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOSTPROOF_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_an_image_is_built_once_and_what_a_killed_build_left_goes(cache: Path) -> None:
+    (cache / "lab-image").mkdir(parents=True)
+    (cache / "lab-image" / "rootfs.tar").write_text("half")
+    builder = Builder()
+    assert image.build(builder, PACKAGES, print) == image.tag(PACKAGES)
+    assert image.build(builder, PACKAGES, print) == image.tag(PACKAGES)
+    assert [ran for ran in builder.ran if ran != "podman image"] == ["mmdebstrap", "podman import"]
+    assert [path.name for path in cache.iterdir()] == [".lab-image.lock"]
+
+
+def test_a_build_that_fails_leaves_nothing(cache: Path) -> None:
+    with pytest.raises(HostproofError, match="mmdebstrap failed"):
+        image.build(Builder(fails=True), PACKAGES, print)
+    assert [path.name for path in cache.iterdir()] == [".lab-image.lock"]
+
+
+def test_where_there_is_a_registry_it_is_pulled_and_built(cache: Path) -> None:
+    builder = Builder()
+    image.build(builder, UBUNTU, print)
+    assert [ran for ran in builder.ran if ran != "podman image"] == ["podman pull", "podman build"]
