@@ -125,3 +125,29 @@ def test_a_signal_ends_all_of_it(checkout: Path, sent: signal.Signals, status: i
     pid = int(child.read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     assert list((checkout.parent / "tmp").iterdir()) == []
+
+
+def test_ip_forwarding_is_put_back_when_no_container_needs_it(checkout: Path) -> None:
+    """In a network namespace of its own, which has its own setting."""
+    own = ["unshare", "--net"]
+    if subprocess.run([*own, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("only root may make a network namespace")
+    script(checkout / "inv", INV.replace("echo", "echo 1 >/proc/sys/net/ipv4/ip_forward; echo", 1))
+    look = (
+        f"echo 0 >/proc/sys/net/ipv4/ip_forward; '{checkout}/.ci/run' >&2; cat /proc/sys/net/ipv4/ip_forward"
+    )
+
+    def after() -> str:
+        done = subprocess.run(
+            [*own, "sh", "-c", look],
+            env=env(checkout),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    assert after() == "1", "a container runs"
+    script(checkout.parent / "programs" / "podman", "#!/bin/sh\n")
+    assert after() == "0"
