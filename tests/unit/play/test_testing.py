@@ -15,7 +15,9 @@ import pytest
 from rich.console import Console
 
 from hostproof.errors import HostproofError
+from hostproof.exits import ExitStatus
 from hostproof.play import testing
+from hostproof.play.checkout import Checkout
 from hostproof.play.testing import Passed, Said, Stage
 
 LINT = Stage("lint", (("ruff", "check", "."), ("yamllint",), ("shellcheck",)))
@@ -158,6 +160,39 @@ def test_ctrl_c_reaches_the_command_and_is_passed_on(tmp_path: Path) -> None:
 )
 def test_the_counts_of_all_test_runs_are_added(lines: list[str], told: str) -> None:
     assert testing.total(lines) == told
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> dict[str, Said]:
+    """What each program says, instead of running it; no package is looked for."""
+    said: dict[str, Said] = {}
+    monkeypatch.setattr(testing, "stages", lambda _root: (LINT, UNIT))
+    monkeypatch.setattr(testing, "spoken", lambda command, _root: said.get(command[0], Said(0)))
+    monkeypatch.setattr(testing.checks, "ensure", lambda *_, **__: None)
+    return said
+
+
+def test_one_failed_command_fails_the_whole_and_the_rest_still_runs(played: dict[str, Said]) -> None:
+    played["yamllint"] = Said(1)
+    played["pytest"] = Said(0, "== 3 passed in 0.50s ==")
+    console = quiet()
+    ending = testing.run(Checkout(Path("/")), console, [])
+    assert (ending.status, ending.sentence) == (ExitStatus.COULD_NOT, "failed: lint.")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[-2:] == [
+        "unit: == 3 passed in 0.50s ==",
+        "tests: 3 passed in 0.50s",
+    ]
+
+
+def test_all_passed_is_yes(played: dict[str, Said]) -> None:
+    ending = testing.run(Checkout(Path("/")), quiet(), ["unit"])
+    assert (ending.status, ending.sentence) == (ExitStatus.YES, "passed: unit.")
+
+
+def test_pytest_without_a_test_is_no_pass(played: dict[str, Said]) -> None:
+    played["pytest"] = Said(5, "no tests ran in 0.01s")
+    assert testing.run(Checkout(Path("/")), quiet(), ["unit"]).status is ExitStatus.COULD_NOT
 
 
 def test_the_doors_of_the_project_are_all_there() -> None:
