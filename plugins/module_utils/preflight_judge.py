@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from . import catalogue
-from .preflight_types import IDS, Facts, Finding, Server, Space, Wishes
+from .preflight_types import IDS, Facts, Finding, Listener, Server, Space, Wishes
 
 QUADLET_SINCE = (4, 4)
 GIB = 1024**3
@@ -227,12 +227,13 @@ def _port(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
         seen[server.port] = server
         for listener in facts.listeners:
             if listener.port == server.port and server.unit not in listener.units:
-                yield _taken(server, listener.program, listener.pid, where)
+                yield _taken(server, listener, where)
                 break
 
 
-def _taken(server: Server, program: str, pid: int | None, where: str) -> Finding:
-    owner = f"by {program} (process {pid})" if pid else "by a process that cannot be seen without root"
+def _taken(server: Server, by: Listener, where: str) -> Finding:
+    who = ", ".join([f"process {by.pid}", *by.units])
+    owner = f"by {by.program} ({who})" if by.pid else "by a process that cannot be seen without root"
     fix = f"Stop it there, or choose another {server.name}_port."
     return _fail("port", f"port {server.port} is taken {owner}", where, fix)
 

@@ -134,7 +134,7 @@ def test_debian_12_is_refused_for_containers_before_its_podman_is_installed() ->
 
 def test_a_port_that_another_program_has_is_taken() -> None:
     (finding,) = judged({"listeners": (Listener(8081, 77, "nginx", ("nginx.service",)),)})
-    assert finding.what == "port 8081 is taken by nginx (process 77)"
+    assert finding.what == "port 8081 is taken by nginx (process 77, nginx.service)"
     assert "llama_server_port" in finding.fix
 
 
