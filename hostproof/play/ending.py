@@ -48,6 +48,10 @@ def of_plan(finished: Finished, progress: Progress) -> Ending:
     return Ending(ExitStatus.NO, f"{progress.changed} changes pending; nothing was written.")
 
 
+def of_facts(finished: Finished, progress: Progress) -> Ending:
+    return _trouble(finished, progress) or Ending(ExitStatus.YES, "")
+
+
 def of_validate(finished: Finished, progress: Progress, verdict: Outcome | None) -> Ending:
     """The verdict decides, unless something else than the judging failed: that would be half an answer."""
     other = [f for f in progress.failures if f.task.action.rpartition(".")[2] != VERDICT_ACTION]

@@ -13,7 +13,7 @@ from ..server_flags import KEPT_CORES, threads
 from .base import Draft, Placement, memory_nodes
 from .servers import LLAMA_NUMA, Server
 
-SOURCE = "facts page 2.6, 2.7 and 4.4; the seed runs 14 threads on 16 cores"
+SOURCE = "llama.cpp #11744, colibri #82; llama-bench beside one busy loop; 14 threads run on an EPYC 9175F's 16 cores"
 NEIGHBOUR = "two cores stay free: threads on all cores and one busy neighbour halve generation (measured: 26.6 → 11.0 tokens/s)"
 INTERLEAVED = (
     "interleaved, so that all memory channels work (published: +7 % to +80 % over memory on one node)"

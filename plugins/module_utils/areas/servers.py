@@ -117,7 +117,7 @@ def _named(option: Option, name: str) -> Option:
 
 
 def check(draft: Draft, servers: Sequence[Server]) -> None:
-    """What no host can make good: refusals of the facts page, section 7."""
+    """What no host can make good."""
     cpu = draft.facts.cpu
     for server in servers:
         if server.device == "cpu" and server.threads and server.threads >= (cpu.cores or cpu.threads or 1):

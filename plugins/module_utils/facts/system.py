@@ -59,7 +59,8 @@ def distil_dpkg(raw: bytes) -> bytes:
 
 
 def _cgroup(tree: Tree) -> str:
-    if tree.text(f"{CGROUP}/cgroup.controllers"):
+    # In a container it may be empty.
+    if tree.exists(f"{CGROUP}/cgroup.controllers"):
         return "v2"
     if tree.exists(f"{CGROUP}/unified"):
         return "hybrid"
