@@ -25,7 +25,7 @@ options:
   release: {type: str, default: "", description: Name of its folder.}
   version: {type: str, default: "", description: "vLLM's version, as its metadata has it."}
   requirements: {type: str, default: "", description: "The lock, each line with its version and sha256."}
-  python: {type: path, default: /usr/bin/python3, description: The interpreter that it is made for.}
+  python: {type: str, default: /usr/bin/python3, description: "The interpreter that it is made for, a path or a version."}
   uv: {type: path, default: /opt/hostproof/bin/uv, description: The uv that makes it.}
   wheelhouse: {type: bool, default: false, description: "Take wheels from what was pushed, and from nowhere else."}
   indexes: {type: list, elements: str, default: [], description: Indexes that are asked before PyPI.}
@@ -66,7 +66,7 @@ ARGUMENTS = {
     "release": {"type": "str", "default": ""},
     "version": {"type": "str", "default": ""},
     "requirements": {"type": "str", "default": ""},
-    "python": {"type": "path", "default": "/usr/bin/python3"},
+    "python": {"type": "str", "default": "/usr/bin/python3"},
     "uv": {"type": "path", "default": "/opt/hostproof/bin/uv"},
     "wheelhouse": {"type": "bool", "default": False},
     "indexes": {"type": "list", "elements": "str", "default": []},
