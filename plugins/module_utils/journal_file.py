@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from . import journal
@@ -188,8 +190,7 @@ def _write_all(descriptor: int, line: bytes) -> None:
 
 def _set_aside(host: Host, reading: Reading) -> None:
     """Both files are whole at every moment: the old one gets a second name before the new one takes its place."""
-    stamp = host.now().replace(":", "").replace("-", "").split(".", maxsplit=1)[0]
-    aside = host.at(f"{FOLDER}/journal.damaged-{stamp}Z.jsonl")
+    aside = _free_name(host)
     kept = [record for entry in journal.ledger(reading.records).values() for record in _kept(entry)]
     content = b"".join(journal.render(replace(record, seq=n)) for n, record in enumerate(kept, start=1))
     new = beside(PATH)
@@ -197,6 +198,12 @@ def _set_aside(host: Host, reading: Reading) -> None:
     host.act("link", str(aside), lambda: aside.hardlink_to(host.at(PATH)))
     host.act("rename", PATH, lambda: host.at(new).replace(host.at(PATH)))
     host.sync_folder(FOLDER)
+
+
+def _free_name(host: Host) -> Path:
+    stamp = host.now().replace(":", "").replace("-", "").split(".", maxsplit=1)[0]
+    names = (f"{FOLDER}/journal.damaged-{stamp}Z{f'-{n}' if n else ''}.jsonl" for n in itertools.count())
+    return next(host.at(name) for name in names if not host.exists(name))
 
 
 def _kept(entry: Entry) -> list[Record]:

@@ -114,8 +114,16 @@ def wanted_lines(observed: Iterable[Observation], old: Iterable[Line]) -> list[L
 def merged(old: Sequence[Line], new: Sequence[Line]) -> list[Line]:
     """Old lines stay where they are; new values take their place, new knobs follow, and `new` keeps its own order.
 
-    So a run over a part of the knobs (`--tags`) never reorders the file, and coupled knobs stand in their order.
+    So a run over a part of the knobs (`--tags`) never reorders a file, and coupled knobs stand in their order.
     """
+    return [
+        line
+        for family in FAMILIES
+        for line in _merged([o for o in old if o.family is family], [n for n in new if n.family is family])
+    ]
+
+
+def _merged(old: Sequence[Line], new: Sequence[Line]) -> list[Line]:
     values = {line.name: line for line in (*old, *new)}
     names = list(values)
     slots = sorted(names.index(line.name) for line in new)
