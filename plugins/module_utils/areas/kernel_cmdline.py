@@ -117,12 +117,12 @@ def derive(facts: Facts, wishes: Wishes) -> Derived:
     draft = Draft(AREA, facts, REASONS)
     asked = parse(draft, WISHES, wishes)
     _want_iommu(draft, asked[IOMMU.name])
+    if asked[SMT.name] != LEAVE:
+        draft.want("smt", "cmdline", "nosmt", "", group="isolation")
     for name, option in (("isolcpus", ISOLCPUS), ("nohz_full", NOHZ_FULL), ("irqaffinity", IRQAFFINITY)):
         _want_cpus(draft, name, option, asked[option.name])
     if asked[MITIGATIONS.name] != LEAVE:
         draft.want("mitigations", "cmdline", "mitigations", asked[MITIGATIONS.name])
-    if asked[SMT.name] != LEAVE:
-        draft.want("smt", "cmdline", "nosmt", "")
     _want_words(draft, asked[WORDS.name])
     return draft.done()
 
