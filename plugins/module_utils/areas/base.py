@@ -169,7 +169,15 @@ def _word(choice: str) -> str:
 
 
 def memory_nodes(facts: Facts) -> tuple[Node, ...]:
-    """Nodes that memory can be taken from; all of them if no node's memory could be read."""
+    """Nodes that ordinary memory comes from. Those without CPUs (CXL, a GPU's memory) are left out.
+
+    All of them if no node's memory could be read.
+    """
+    with_memory = nodes_with_memory(facts)
+    return tuple(node for node in with_memory if node.cpus) or with_memory
+
+
+def nodes_with_memory(facts: Facts) -> tuple[Node, ...]:
     nodes = facts.numa.nodes
     return tuple(node for node in nodes if node.memory_bytes) or nodes
 

@@ -9,9 +9,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..facts.model import Facts, Node
+from ..facts.model import Facts
 from . import servers as declared
-from .base import LEAVE, Derived, Draft, Option, Reason, Wishes, memory_nodes, nearest, parse, shown
+from .base import (
+    LEAVE,
+    Derived,
+    Draft,
+    Option,
+    Reason,
+    Wishes,
+    memory_nodes,
+    nearest,
+    nodes_with_memory,
+    parse,
+    shown,
+)
 from .servers import Server
 
 AREA = "hugepages"
@@ -120,10 +132,11 @@ def pages_for(size_bytes: int, kib: int) -> int:
     return -(-size_bytes * SLACK_PERCENT // (100 * kib * 1024))
 
 
-def spread(kib: int, pages: int, nodes: Sequence[Node]) -> list[tuple[int | None, int]]:
-    """Over all nodes alike, rounded up, so that an interleaved program finds its share on each; one node: the host's pool."""
-    if len(nodes) < 2:
+def spread(facts: Facts, pages: int) -> list[tuple[int | None, int]]:
+    """Over the nodes alike, rounded up, so that an interleaved program finds its share on each; one node: the host's pool."""
+    if len(nodes_with_memory(facts)) < 2:
         return [(None, pages)]
+    nodes = memory_nodes(facts)
     return [(node.id, -(-pages // len(nodes))) for node in nodes]
 
 
@@ -154,14 +167,14 @@ def _asked(draft: Draft, number: int, entry: object) -> list[Pool]:
     kib, count = SIZES[size], int(str(values[0]))
     pages = pages_for(count, kib) if "bytes" in counts else count
     consumer = str(entry.get("for", "")) or "an unnamed consumer"
-    shares = _shares(draft, entry.get("node"), kib, pages, where)
+    shares = _shares(draft, entry.get("node"), pages, where)
     return [Pool(kib, share, node, at == "boot", consumer, where) for node, share in shares]
 
 
-def _shares(draft: Draft, node: object, kib: int, pages: int, where: str) -> list[tuple[int | None, int]]:
-    nodes = memory_nodes(draft.facts)
+def _shares(draft: Draft, node: object, pages: int, where: str) -> list[tuple[int | None, int]]:
     if node is None or node == "":
-        return spread(kib, pages, nodes)
+        return spread(draft.facts, pages)
+    nodes = nodes_with_memory(draft.facts)
     if isinstance(node, bool) or str(node) not in {str(one.id) for one in nodes}:
         known = ", ".join(str(one.id) for one in nodes) or "none was seen"
         draft.refuse(f"there is no node {node} with memory", where, f"Nodes here: {known}.")
@@ -178,7 +191,7 @@ def _of_server(draft: Draft, server: Server) -> list[Pool]:
         return []
     node = server.node if server.numa == "bind" and server.node else None
     kib = SIZES["2M"]
-    shares = _shares(draft, node, kib, pages_for(server.memory_bytes, kib), server.where)
+    shares = _shares(draft, node, pages_for(server.memory_bytes, kib), server.where)
     return [Pool(kib, pages, at, False, server.name, server.where) for at, pages in shares]
 
 
@@ -202,7 +215,7 @@ def _refuse_mixed(draft: Draft, entries: Sequence[object], pools: Sequence[Pool]
 
 def _refuse_too_much(draft: Draft, pools: Sequence[Pool], servers: Sequence[Server], reserve: int) -> None:
     """Pools, and the memory of servers that use none, must fit each node with the reserve left over."""
-    nodes = memory_nodes(draft.facts)
+    nodes = nodes_with_memory(draft.facts)
     if pools and not any(node.memory_bytes for node in nodes):
         draft.refuse(
             "the memory of the nodes is unknown", "/sys/devices/system/node", "Read the facts again as root."
@@ -214,7 +227,7 @@ def _refuse_too_much(draft: Draft, pools: Sequence[Pool], servers: Sequence[Serv
     for node in nodes:
         asked = sum(pool.bytes for pool in pools if pool.node in (node.id, None))
         kept = reserve or max(node.memory_bytes // RESERVE_SHARE, RESERVE_LEAST_BYTES)
-        beside = plain // len(nodes)
+        beside = plain // len(memory_nodes(draft.facts)) if node.cpus else 0
         if asked and asked + kept + beside > node.memory_bytes:
             place = f"node {node.id}" if len(nodes) > 1 else "this host"
             draft.refuse(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,24 @@ def test_wishes_carry_the_role_s_name_and_a_help() -> None:
 @pytest.mark.parametrize(("size", "pages"), [(0, 0), (1, 1), (2097152, 2), (100 * 2097152, 102)])
 def test_pages_hold_the_bytes_and_two_in_a_hundred_more(size: int, pages: int) -> None:
     assert hugepages.pages_for(size, 2048) == pages
+
+
+def with_a_far_node() -> Facts:
+    """One node with CPUs and one of memory alone, as CXL or a GPU brings it."""
+    (near,) = HOSTS[0].numa.nodes
+    far = dataclasses.replace(near, id=1, cpus="", memory_bytes=64 * 1024**3)
+    return dataclasses.replace(HOSTS[0], numa=dataclasses.replace(HOSTS[0].numa, nodes=(near, far)))
+
+
+def test_memory_without_cpus_gets_a_pool_only_by_name() -> None:
+    """The host's one count would be spread over both nodes by the kernel."""
+    leave = {"tuning_thp": "leave"}
+    for entry, key in (({"pages": 4}, "node0/2048kB"), ({"pages": 4, "node": 1}, "node1/2048kB")):
+        derived = hugepages.derive(with_a_far_node(), {**leave, "tuning_hugepages_pools": [entry]})
+        assert [knob.key for knob in derived.knobs] == [key]
+        assert derived.refusals == ()
+
+
+def test_weights_are_not_interleaved_onto_memory_without_cpus() -> None:
+    (placement,) = every.derive(with_a_far_node(), {"tuning_servers": [{"name": "a"}]}).placements
+    assert (placement.policy, placement.nodes) == ("", "")
