@@ -41,7 +41,8 @@ class Order:
     def command(self) -> str:
         """The ./inv line that does this again."""
         words = ["./inv", self.task, *(f"--host {host}" for host in self.arguments.get("host") or ())]
-        return " ".join([*words, *(f"--{k} {v}" for k, v in self.arguments.items() if k != "host" and v)])
+        given = {k: v for k, v in self.arguments.items() if k != "host" and v}
+        return " ".join([*words, *(f"--{k}" if v is True else f"--{k} {v}" for k, v in given.items())])
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ options:
     description: What is wanted. Knobs of earlier calls that are not named here stay as they are (orphans).
     type: list
     elements: dict
-    required: true
     suboptions:
       area: {type: str, required: true, description: "Who wants it, such as C(hugepages); undo goes by it."}
       kind: {type: str, required: true, description: "C(sysctl), C(sysfs), C(pool), C(cmdline), C(modprobe) or C(limit)."}
@@ -36,6 +35,17 @@ options:
       risk: {type: str, default: "", description: What it may cost.}
       effect: {type: str, default: "", description: "How much it is worth, as far as measured."}
       group: {type: str, default: "", description: "Knobs of one group are applied in order and restored together."}
+  wishes:
+    description:
+      - In place of O(knobs). Variables of the role C(tuning) by name, worked out on the host from its facts.
+      - Wishes that contradict each other or the host fail the module before anything is written.
+    type: dict
+  areas:
+    description: Works out these areas alone. Empty means all.
+    type: list
+    elements: str
+    choices: [hugepages, numa, cpu_power, kernel_cmdline, limits]
+    default: []
   evidence:
     description: Proof that nobody uses a setting, by C(kind:key). Such a knob is C(ignored-by-workload).
     type: dict
@@ -76,7 +86,7 @@ orphans: {description: "C(kind:key) of what earlier calls set and nobody wants a
 """
 
 ARGUMENTS = {
-    "knobs": knob_arguments.SPEC,
+    **knob_arguments.OPTIONS,
     "evidence": {"type": "dict", "default": {}},
     "tolerate": {
         "type": "list",
@@ -85,17 +95,21 @@ ARGUMENTS = {
     },
     "force": {"type": "bool", "default": False},
     "run_id": {"type": "str", "default": ""},
-    "root": {"type": "path", "default": "/"},
 }
 GOOD = ("ok", "changed", "pending")
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_one_of=knob_arguments.EITHER,
+        mutually_exclusive=knob_arguments.EITHER,
+    )
     params = module.params
     try:
         tolerated = states_of(params["tolerate"])
-        knobs = [knob_arguments.knob_of(raw) for raw in params["knobs"]]
+        knobs, findings = knob_arguments.wanted(params)
         host, options = Host(params["root"]), {"force": params["force"], "evidence": params["evidence"]}
         if module.check_mode:
             report = engine.check(host, knobs, **options)
@@ -104,7 +118,7 @@ def main() -> None:
             report = engine.apply(host, knobs, run_id, **options)
     except KnobError as error:
         module.fail_json(msg=str(error))
-    end(module, report, tolerated)
+    end(module, report, tolerated, findings)
 
 
 def states_of(names: list[str]) -> set[str]:
@@ -114,8 +128,8 @@ def states_of(names: list[str]) -> set[str]:
     return {*names, *GOOD}
 
 
-def end(module: AnsibleModule, report: engine.Report, tolerated: set[str]) -> None:
-    for note in report.notes:
+def end(module: AnsibleModule, report: engine.Report, tolerated: set[str], findings: tuple[str, ...]) -> None:
+    for note in (*findings, *report.notes):
         module.warn(f"{note}.")
     bad = [said(outcome) for outcome in report.outcomes if outcome.state not in tolerated]
     for outcome in report.outcomes:

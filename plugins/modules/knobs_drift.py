@@ -20,7 +20,6 @@ options:
     description: What is wanted, as for M(hostproof.core.knobs).
     type: list
     elements: dict
-    required: true
     suboptions:
       area: {type: str, required: true, description: Who wants it.}
       kind: {type: str, required: true, description: Its kind.}
@@ -31,6 +30,13 @@ options:
       risk: {type: str, default: "", description: What it may cost.}
       effect: {type: str, default: "", description: How much it is worth.}
       group: {type: str, default: "", description: What it is coupled with.}
+  wishes: {type: dict, description: "In place of O(knobs): variables of the role C(tuning) by name, worked out on the host."}
+  areas:
+    description: Works out these areas alone. Empty means all.
+    type: list
+    elements: str
+    choices: [hugepages, numa, cpu_power, kernel_cmdline, limits]
+    default: []
   root: {type: path, default: /, description: A made-up tree in place of the host. For tests.}
 attributes:
   check_mode: {support: full, description: Reads only.}
@@ -54,20 +60,20 @@ rows:
 differing: {description: How many rows are neither C(ok) nor C(ignored-by-workload)., returned: always, type: int}
 """
 
-ARGUMENTS = {
-    "knobs": knob_arguments.SPEC,
-    "root": {"type": "path", "default": "/"},
-}
-
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=dict(knob_arguments.OPTIONS),
+        supports_check_mode=True,
+        required_one_of=knob_arguments.EITHER,
+        mutually_exclusive=knob_arguments.EITHER,
+    )
     try:
-        knobs = [knob_arguments.knob_of(raw) for raw in module.params["knobs"]]
+        knobs, findings = knob_arguments.wanted(module.params)
         rows, notes = drifting.drift(Host(module.params["root"]), knobs)
     except KnobError as error:
         module.fail_json(msg=str(error))
-    for note in notes:
+    for note in (*findings, *notes):
         module.warn(f"{note}.")
     differing = sum(row.state not in drifting.IN_ORDER for row in rows)
     module.exit_json(changed=False, rows=[dataclasses.asdict(row) for row in rows], differing=differing)

@@ -1,0 +1,91 @@
+"""`./inv drift`: every setting of hosts as it is wanted, lives, is persisted, was booted and stood first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from hostproof.exits import ExitStatus
+from hostproof.play import inventory, kept, verbs
+from hostproof.play.checkout import Checkout
+from hostproof.play.ending import Ending, of_facts
+from hostproof.play.kept import Row
+from hostproof.shared.drifting import IN_ORDER
+
+SCHEMA = "hostproof.drift/1"
+FOLDER = "drift"
+COLUMNS = ("wanted", "live", "persisted", "booted", "first", "state")
+NONE = "–"
+
+
+def show(checkout: Checkout, console: Console, names: Sequence[str], *, as_json: bool = False) -> Ending:
+    """Exit status 0: as wanted. 2: something differs. 1: could not look. Raises HostproofError.
+
+    With `as_json` stdout is one JSON object and nothing else; progress goes to stderr.
+    """
+    hosts = inventory.read(checkout).choose(names)
+    order = verbs.Order("drift", "drift", hosts, {"host": list(names)})
+    progress = Console(stderr=True) if as_json else console
+    ended = verbs.carry_out(checkout, progress, order, lambda finished, seen, _: of_facts(finished, seen))
+    if ended.ending.status is not ExitStatus.YES:
+        return ended.ending
+    found = {host: kept.rows(ended.folder / FOLDER / f"{host}.json", SCHEMA, "rows") for host in hosts}
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, "hosts": found}, indent=2))
+    else:
+        for host, rows in found.items():
+            draw(console, host, rows)
+    return of_drift(found)
+
+
+def of_drift(found: Mapping[str, Sequence[Row]]) -> Ending:
+    """The closing sentence. Pure."""
+    rows = [row for host in found.values() for row in host]
+    differing = [row for row in rows if row["state"] not in IN_ORDER]
+    if not differing:
+        return Ending(ExitStatus.YES, f"0 of {len(rows)} settings differ.")
+    return Ending(ExitStatus.NO, f"{len(differing)} of {len(rows)} settings differ from what is wanted.")
+
+
+def draw(console: Console, host: str, rows: Sequence[Row]) -> None:
+    """A table on a terminal, else a line a setting; what differs is explained below."""
+    if console.is_terminal:
+        table = Table(title=host, title_justify="left", box=SIMPLE, pad_edge=False)
+        for heading in ("setting", *COLUMNS):
+            table.add_column(heading, overflow="fold")
+        for row in rows:
+            style = "dim" if row["state"] in IN_ORDER else ""
+            table.add_row(name_of(row), *(text_of(row, column) for column in COLUMNS), style=style)
+        console.print(table)
+    else:
+        for row in rows:
+            values = ", ".join(f"{column} {text_of(row, column)}" for column in COLUMNS)
+            console.print(f"{host} {name_of(row)}: {values}", markup=False, highlight=False, soft_wrap=True)
+    for row in rows:
+        if why := reason_of(row):
+            console.print(f"{name_of(row)}: {why}", markup=False, highlight=False, soft_wrap=True)
+
+
+def name_of(row: Row) -> str:
+    return f"{row['kind']} {row['key']}"
+
+
+def text_of(row: Row, column: str) -> str:
+    """A cell. `first` of a glob is one value a file; alike, they are one."""
+    if column != "first":
+        return str(row[column]) or NONE
+    live = {value for place, value in row["first"].items() if place != "persisted"}
+    values = live or set(row["first"].values())
+    return ", ".join(sorted(values)) or NONE
+
+
+def reason_of(row: Row) -> str:
+    """Why a setting differs, and whose file decides what the next boot will set."""
+    if row["state"] in IN_ORDER:
+        return ""
+    owner = f"persisted by {row['owner']}" if row["owner"] else ""
+    return "; ".join(filter(None, (str(row["detail"]), owner)))
