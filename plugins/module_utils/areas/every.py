@@ -21,6 +21,8 @@ ACCEPTED = Option(
 )
 WISHES = (ACCEPTED,)
 PREFIX = "tuning_"
+OF_THE_ROLE = ("tuning_state", "tuning_reboot_required")
+"""Variables of the role that are no wishes: what it does, and what it tells."""
 
 Derive = Callable[[Facts, Wishes], Derived]
 
@@ -58,7 +60,7 @@ def _refuse_unknown(draft: Draft, wishes: Mapping[str, Any]) -> None:
     """A misspelt wish would be ignored, and nobody would know."""
     known = {option.name for option in options()}
     for name in wishes:
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and name not in OF_THE_ROLE:
             draft.refuse(f"unknown wish {name}", name, f"{nearest(name, known)}docs/knobs.md lists them all.")
 
 
