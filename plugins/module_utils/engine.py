@@ -111,20 +111,36 @@ def apply(
         todo = work(host, knobs, book.entries, force=force)
         _carry_out(host, writer, todo, knobs, force=force)
         after = work(host, knobs, book.entries, force=force)
+        changed = _moved(todo, after)
         scene = Scene(
             *("applied", book.boot, book.entries, after.foreign),
             troubles=writer.troubles,
-            changed=frozenset(writer.changed),
+            changed=changed,
             evidence=evidence or {},
         )
         outcomes = tuple(states.judge(o, scene) for o in after.observed)
     return Report(
         outcomes,
-        bool(writer.changed) or any(file.differs for file in todo.due),
+        bool(changed) or _rewritten(todo, after),
         _diffs(todo, after),
         tuple(plan.orphans(after.entries, knobs)),
         _notes(torn, todo),
     )
+
+
+def _moved(before: Work, after: Work) -> frozenset[str]:
+    """Knobs of which a live or persisted value is another one now."""
+    pairs = zip(before.observed, after.observed, strict=True)
+    return frozenset(
+        now.knob.name
+        for was, now in pairs
+        if (was.places, was.seen["persisted"]) != (now.places, now.seen["persisted"])
+    )
+
+
+def _rewritten(before: Work, after: Work) -> bool:
+    was = {file.family.path: file.before for file in before.files}
+    return any(not file.before.same(was[file.family.path]) for file in after.files if file.family.path in was)
 
 
 def _carry_out(host: Host, writer: Writer, todo: Work, knobs: Sequence[Knob], *, force: bool) -> None:

@@ -60,23 +60,22 @@ def _pools(knobs: Sequence[Knob], in_journal: Iterable[str]) -> None:
 
 
 def check_places(observed: Iterable[Observation]) -> None:
-    """Raises KnobError if two knobs want different values of one file (globs may overlap)."""
+    """Raises KnobError if two knobs want different values of one file: globs may overlap, and pairs exclude each other."""
     owners: dict[str, tuple[Knob, str]] = {}
     for observation in observed:
         knob, wanted = observation.knob, KINDS[observation.knob.kind].normalise(observation.knob.wanted)
         for place in observation.places:
             other, value = owners.setdefault(place, (knob, wanted))
-            # Of a coupled pair the kernel sets one to 0 when the other is written.
-            pair, both = owners.get(counterpart(place), (knob, "0"))
-            if value == wanted and "0" not in (wanted, both):
-                other, value = pair, f"{both} (its counterpart)"
             if value != wanted:
-                raise KnobError(
-                    f"two knobs want different values of one file: {other.name} wants {other.wanted!r}, "
-                    f"{knob.name} wants {knob.wanted!r}",
-                    where=place,
-                    mend="Leave it to one of them.",
-                )
+                raise _conflict(other, knob, "want different values of one file", place)
+            pair, both = owners.get(counterpart(place), (knob, "0"))
+            if "0" not in (wanted, both):
+                raise _conflict(pair, knob, "exclude each other (writing one sets the other to 0)", place)
+
+
+def _conflict(one: Knob, other: Knob, how: str, where: str) -> KnobError:
+    wants = " and ".join(f"{knob.name} = {knob.wanted}" for knob in (one, other))
+    return KnobError(f"two knobs {how}: {wants}", where=where, mend="Leave it to one of them.")
 
 
 def families(in_journal: Iterable[str], only: Sequence[str]) -> None:

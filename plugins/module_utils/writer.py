@@ -16,7 +16,7 @@ from .states import Said
 
 
 class Writer:
-    """Writes for one run. What went wrong is in `troubles`, what made a difference in `changed`."""
+    """Writes for one run. What went wrong is in `troubles`, whose live value moved in `changed`."""
 
     def __init__(self, host: Host, journal: Journal) -> None:
         self._host = host
@@ -132,27 +132,26 @@ class Writer:
         everything = list(lines)
         for plan in plans:
             if plan.due:
-                mine = [line for line in everything if line.family is plan.family]
-                self._announce(mine, abouts)
+                there = plan.before.text.splitlines()
+                mine = [line for line in everything if line.family is plan.family and line.name in abouts]
+                new = [line for line in mine if line.text not in there]
+                self._announce(new, abouts)
                 if trouble := self.write_file(plan):
-                    self.troubles |= {line.name: trouble for line in mine if line.name in abouts}
+                    self.troubles |= {line.name: trouble for line in mine}
                     continue
-                self._settle(mine, abouts, differs=plan.differs)
+                self._settle(new)
 
     def _announce(self, lines: Iterable[Line], abouts: Mapping[str, About]) -> None:
         for line in lines:
             entry = self._journal.entry(Subject("persisted", line.name))
-            if line.name in abouts and entry is not None and entry.asked != line.value:
-                before = self.look(entry)
-                self._intend(entry.subject, abouts[line.name], before, Seen(line.value), line.value)
+            if entry is not None:
+                self._intend(entry.subject, abouts[line.name], self.look(entry), Seen(line.value), line.value)
 
-    def _settle(self, lines: Iterable[Line], abouts: Mapping[str, About], *, differs: bool) -> None:
+    def _settle(self, lines: Iterable[Line]) -> None:
         for line in lines:
             entry = self._journal.entry(Subject("persisted", line.name))
-            if entry is not None and entry.open:
+            if entry is not None:
                 self._done(entry.subject, entry.about, self.look(entry), line.value)
-                if differs and line.name in abouts:
-                    self.changed.add(line.name)
 
     def write_file(self, plan: FilePlan) -> Said | None:
         """One file: intent, write, read back, tell its reader, done. What went wrong, or None."""
