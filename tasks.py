@@ -10,7 +10,10 @@ from invoke.exceptions import Exit
 from rich.console import Console
 
 from hostproof.exits import ExitStatus
-from hostproof.play import checks, demo, reports, testing, verbs
+from hostproof.play import checks, demo, plan_root, reports, testing, verbs
+from hostproof.play import drift as drifting
+from hostproof.play import facts as passports
+from hostproof.play import undo as undoing
 from hostproof.play.checkout import here
 from hostproof.play.ending import Ending
 from hostproof.play.verb import names_in, verb
@@ -29,9 +32,17 @@ def provision(_: Context, host: list[str] | None = None) -> Ending:
     return verbs.provision(here(), Console(), host or []).ending
 
 
-@verb(iterable=("host",), options={"host": HOST})
-def plan(_: Context, host: list[str] | None = None) -> Ending:
+@verb(
+    iterable=("host",),
+    options={
+        "host": HOST,
+        "root": "plan for a recorded host instead, a folder or an archive; --host then names whose wishes count",
+    },
+)
+def plan(_: Context, host: list[str] | None = None, root: str = "") -> Ending:
     """Show what provision would change; nothing is written."""
+    if root:
+        return plan_root.show(here(), Console(), root, host or [])
     return verbs.plan(here(), Console(), host or []).ending
 
 
@@ -45,6 +56,55 @@ def plan(_: Context, host: list[str] | None = None) -> Ending:
 def validate(_: Context, host: list[str] | None = None, setup: str = "") -> Ending:
     """Launch the servers, measure, judge, report."""
     return verbs.validate(here(), Console(), host or [], names_in(setup)).ending
+
+
+@verb(
+    iterable=("host",),
+    options={
+        "host": f"{HOST}; without it and without --root this machine",
+        "root": "recorded tree to read in its place: a folder or an archive",
+        "record": "archive to keep what was read in, such as host.tar.gz",
+        "json": "facts as JSON, alone on stdout",
+        "unprivileged": "do without root on the host",
+    },
+)
+def facts(
+    _: Context,
+    host: list[str] | None = None,
+    root: str = "",
+    record: str = "",
+    json: bool = False,
+    unprivileged: bool = False,
+) -> Ending:
+    """Show what a host is: processor, NUMA, memory, clock, PCIe, system."""
+    asked = passports.Asked(host or [], root, record, as_json=json, privileged=not unprivileged)
+    return passports.show(here(), Console(), asked)
+
+
+@verb(iterable=("host",), options={"host": HOST, "json": "all values as JSON, alone on stdout"})
+def drift(_: Context, host: list[str] | None = None, json: bool = False) -> Ending:
+    """Compare every setting as wanted, live, persisted, booted and first."""
+    return drifting.show(here(), Console(), host or [], as_json=json)
+
+
+@verb(
+    iterable=("host",),
+    options={
+        "host": HOST,
+        "only": f"families to take back, separated by commas ({', '.join(undoing.AREAS)}); without it all",
+        "force": "also what somebody else has changed since",
+        "salvage": "from a damaged journal, what can still be restored",
+    },
+)
+def undo(
+    _: Context,
+    host: list[str] | None = None,
+    only: str = "",
+    force: bool = False,
+    salvage: bool = False,
+) -> Ending:
+    """Take settings back to what stood there before hostproof."""
+    return undoing.run(here(), Console(), host or [], names_in(only), force=force, salvage=salvage)
 
 
 @verb(options={"run": "run id, as its folder under runs/ is called; without it the newest that has a report"})
@@ -155,4 +215,4 @@ def _say(console: Console) -> Callable[[str], None]:
 
 
 lab = Collection("lab", up, down, status, ssh)
-namespace = Collection(provision, plan, validate, report, lint, test, show, lab)
+namespace = Collection(provision, plan, validate, report, facts, drift, undo, lint, test, show, lab)
