@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -23,6 +23,8 @@ Made = TypeVar("Made")
 
 COMMAND_LIMIT_SECONDS: Final = 300
 """update-grub took 15 s on an emulated host; update-initramfs takes a minute on a slow one."""
+CONTAINER_MARKS: Final = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
+"""systemd, Podman and Docker, in this order, make one of these."""
 BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
 
@@ -116,6 +118,11 @@ class Host:
     def writable(self, path: str) -> bool:
         """False also on a file system that is mounted read-only, for root too."""
         return os.access(self.at(path), os.W_OK)
+
+    @cached_property
+    def contained(self) -> bool:
+        """In a container, privileged or not, the kernel belongs to the machine around it and to everybody else there."""
+        return any(map(self.exists, CONTAINER_MARKS))
 
     def expand(self, pattern: str) -> tuple[str, ...]:
         """Paths that a pattern names, sorted as the CPUs count (policy2 before policy10)."""

@@ -62,7 +62,7 @@ options:
   run_id: {type: str, default: "", description: "The run, as in the journal. Made up from time and process if empty."}
   root: {type: path, default: /, description: A made-up tree in place of the host. For tests.}
 attributes:
-  check_mode: {support: full, description: "Reads only; leaves no trace, takes no lock."}
+  check_mode: {support: full, description: "Reads only; no trace, no lock. The diff gives each pending knob its reasons."}
   diff_mode: {support: full, description: "Live values in one diff, each drop-in file in its own."}
 author: [hostproof maintainers]
 """
@@ -135,9 +135,11 @@ def end(module: AnsibleModule, report: engine.Report, tolerated: set[str], findi
     for outcome in report.outcomes:
         if outcome.state not in GOOD and (outcome.state in tolerated or module.check_mode):
             module.warn(said(outcome))
+    pending = [outcome for outcome in report.outcomes if outcome.changed]
+    reasons = [{"prepared": "\n".join(map(explained, pending))}] if pending and module.check_mode else []
     result = {
         "changed": report.changed,
-        "diff": list(report.diffs),
+        "diff": [*reasons, *report.diffs],
         "knobs": [shown(outcome) for outcome in report.outcomes],
         "reboot_required": any(outcome.state == "needs-reboot" for outcome in report.outcomes),
         "orphans": list(report.orphans),
@@ -149,6 +151,20 @@ def end(module: AnsibleModule, report: engine.Report, tolerated: set[str], findi
 
 def said(outcome: Outcome) -> str:
     return f"{outcome.state}: {outcome.knob.name} = {outcome.knob.wanted}: {outcome.detail or 'no more is known'}"
+
+
+def explained(outcome: Outcome) -> str:
+    """A knob of a plan: what is there, what is wanted, and why anybody would."""
+    knob = outcome.knob
+    values = [f"{layer} {seen} → {knob.wanted or 'the bare word'}" for layer, seen in outcome.seen.items()]
+    boot = " (needs a reboot)" if outcome.state == "needs-reboot" else ""
+    told = {"why": knob.why, "effect": knob.effect, "source": knob.source, "risk": knob.risk}
+    return "\n".join(
+        [
+            f"{knob.area}: {knob.kind} {knob.key}{boot}: {', '.join(values)}",
+            *(f"  {name}: {text}" for name, text in told.items() if text),
+        ]
+    )
 
 
 def shown(outcome: Outcome) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from ..host import Host, why
 from ..knob import Problem, Seen
 
 _NO_SUCH = {errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.EOPNOTSUPP}
-READ_ONLY = "cannot be written here (EROFS or read-only file, as in a container)"
+READ_ONLY = "cannot be written here (EROFS, or a read-only file)"
+NOT_OURS = "belongs to the kernel around this container, which others use too"
 
 
 def read(host: Host, place: str, normalise: Callable[[str], str]) -> Seen:
@@ -19,6 +20,8 @@ def read(host: Host, place: str, normalise: Callable[[str], str]) -> Seen:
     except OSError as error:
         problem: Problem = "unsupported" if error.errno in _NO_SUCH else "unreadable"
         return Seen(problem=problem, detail=why(error, place))
+    if host.contained:
+        return Seen(text, detail=f"{place} {NOT_OURS}")
     return Seen(text, detail="" if host.writable(place) else f"{place} {READ_ONLY}")
 
 

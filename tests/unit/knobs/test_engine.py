@@ -142,6 +142,20 @@ def test_a_read_only_proc_sys_is_unsupported_with_the_path_in_plan_and_apply(
     assert outcome.seen["persisted"].text == "10", "the next boot of a real host may well write it"
 
 
+@pytest.mark.parametrize("mark", ["/run/systemd/container", "/run/.containerenv", "/.dockerenv"])
+def test_in_a_container_the_kernel_is_left_alone_however_writable_it_is(host: FakeHost, mark: str) -> None:
+    put(host, mark, "")
+    before = {k: v for k, v in everything(host).items() if k.startswith(("/proc", "/sys"))}
+    report = engine.apply(host, wanted.EVERYTHING, "run")
+    assert {o.state for o in report.outcomes if o.knob.kind in ("sysctl", "sysfs", "pool")} == {"unsupported"}
+    assert "belongs to the kernel around this container" in report.outcomes[0].detail
+    assert {k: v for k, v in everything(host).items() if k.startswith(("/proc", "/sys"))} == before
+    assert not [deed for deed in host.deeds if deed.startswith("set")]
+    assert not engine.apply(host, wanted.EVERYTHING, "again").changed
+    undoing.undo(host, "back")
+    assert fake_host.ours(host) == []
+
+
 @pytest.mark.parametrize(
     ("number", "name", "state"),
     [

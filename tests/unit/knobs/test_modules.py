@@ -66,7 +66,11 @@ def test_check_then_apply_then_nothing_then_drift_then_undo(module: Module) -> N
     planned = module.run("knobs", check=True, knobs=[SWAPPINESS, POOL])
     assert planned["changed"] and everything(host) == before and not host.exists("/var")
     done = module.run("knobs", knobs=[SWAPPINESS, POOL], run_id="run-1")
-    assert done["changed"] and done["diff"] == planned["diff"]
+    assert done["changed"] and done["diff"] == planned["diff"][1:]
+    assert planned["diff"][0]["prepared"].splitlines()[:2] == [
+        "numa: sysctl vm.swappiness: live 60 → 10, persisted (absent) → 10",
+        "  why: weights stay",
+    ]
     assert [knob["state"] for knob in done["knobs"]] == ["changed", "changed"]
     assert done["knobs"][0]["why"] == "weights stay" and done["reboot_required"] is False
     assert not module.run("knobs", knobs=[SWAPPINESS, POOL])["changed"]
