@@ -165,7 +165,12 @@ class Host:
     # Writing
 
     def set(self, path: str, value: str) -> None:
-        """Writes a value into a file of the kernel, which must be there. Raises OSError as the kernel says it."""
+        """Writes a value into a file of the kernel, which must be there. Raises OSError as the kernel says it.
+
+        In a container never: whoever calls this has looked before, and this is the last door.
+        """
+        if self.contained:
+            raise OSError(errno.EROFS, "the kernel is that of the machine around this container", path)
 
         def deed() -> None:
             # Truncating means nothing to the kernel; a file of a made-up tree needs it.
@@ -235,9 +240,12 @@ class Host:
     # Programs
 
     def has(self, program: str) -> bool:
-        return any(
-            self.exists(f"{folder}/{program}") for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
-        )
+        return self._program(program) is not None
+
+    def _program(self, name: str) -> Path | None:
+        """The program of this tree. A made-up tree has its own: the machine's would write to the machine."""
+        places = (self.at(f"{folder}/{name}") for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
+        return next((place for place in places if place.exists()), None)
 
     def run(self, argv: Sequence[str]) -> str:
         """Runs a program of the host; its standard output. Raises CommandError."""
@@ -248,10 +256,13 @@ class Host:
         return self.command(argv)
 
     def command(self, argv: Sequence[str]) -> str:
+        program = self._program(argv[0])
+        if program is None:
+            raise CommandError(f"{argv[0]} is not installed")
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
         try:
             done = subprocess.run(
-                argv,
+                [str(program), *argv[1:]],
                 capture_output=True,
                 text=True,
                 timeout=COMMAND_LIMIT_SECONDS,

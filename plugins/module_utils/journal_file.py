@@ -32,9 +32,9 @@ def read(host: Host) -> Reading:
     except FileNotFoundError:
         return Reading()
     except OSError as error:
-        raise KnobError(
-            f"the journal cannot be read: {error.strerror}", where=PATH, mend="Become root on the host."
-        ) from error
+        mend = "Become root on the host." if isinstance(error, PermissionError) else "Look what lies there."
+        what = f"the journal cannot be read: {error.strerror}"
+        raise KnobError(what, where=PATH, mend=mend) from error
 
 
 def refuse_damage(reading: Reading) -> None:
@@ -117,12 +117,23 @@ class Journal:
             boot=self._boot,
             run=self._run,
         )
-        if not self._ready:
-            _make_ready(self._host, self._reading)
-            self._ready = True
-        _append(self._host, journal.render(record))
+        try:
+            if not self._ready:
+                _make_ready(self._host, self._reading)
+                self._ready = True
+            _append(self._host, journal.render(record))
+        except OSError as error:
+            raise _unwritable(error) from error
         self._next += 1
         journal.step(self._entries, record)
+
+
+def _unwritable(error: OSError) -> KnobError:
+    return KnobError(
+        f"the journal cannot be written ({error.strerror}), so nothing more was changed",
+        where=PATH,
+        mend="Make room or make it writable, then run the same again: it goes on from here.",
+    )
 
 
 def _make_ready(host: Host, reading: Reading) -> None:
@@ -217,8 +228,11 @@ def _kept(entry: Entry) -> list[Record]:
 @contextmanager
 def _held(host: Host, run_id: str) -> Iterator[None]:
     """An flock: it goes with its process, however that ends."""
-    _make_folder(host)
-    descriptor = os.open(host.at(LOCK), os.O_RDWR | os.O_CREAT, FILE_MODE)
+    try:
+        _make_folder(host)
+        descriptor = os.open(host.at(LOCK), os.O_RDWR | os.O_CREAT, FILE_MODE)
+    except OSError as error:
+        raise _unwritable(error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)

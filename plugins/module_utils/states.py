@@ -45,12 +45,19 @@ def judge(observation: Observation, scene: Scene) -> Outcome:
         said += persisted(observation, scene)
     said += booted(observation, changed=changed)
     if changed and scene.view == "applied":
-        said.append(("changed", ""))
+        said.append(("changed", _waits_for(knob)))
     if proof := scene.evidence.get(knob.name, ""):
         said.append(("ignored-by-workload", proof))
     state = worst(*(state for state, _ in said))
     details = dict.fromkeys(why for _, why in said if why)
     return Outcome(knob, state, observation.seen, "; ".join(details), changed)
+
+
+def _waits_for(knob: Knob) -> str:
+    """Who has a persisted value only later, where no other layer would show it."""
+    kind = KINDS[knob.kind]
+    needs = kind.family(knob.key).needs
+    return f"takes effect with {needs}" if kind.layers == ("persisted",) and needs else ""
 
 
 def live(observation: Observation, scene: Scene) -> Iterable[Said]:

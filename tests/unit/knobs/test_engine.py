@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hostproof.shared import drifting, engine, undoing
+from hostproof.shared.host import CommandError, Host
 from hostproof.shared.knob import Knob, KnobError, Outcome
 from tests.unit.knobs import fake_host, wanted
 from tests.unit.knobs.fake_host import CPUFREQ, NODE, POOL_2M, FakeHost, everything, make, put, value
@@ -240,6 +241,26 @@ def test_a_value_that_the_kernel_rounds_is_told(host: FakeHost) -> None:
 
     host.watch = rounds
     assert one(host, wanted.SWAPPINESS).detail == f"asked 10, got 8: {SWAPPINESS}"
+
+
+def test_a_made_up_tree_runs_its_own_programs_and_never_the_machine_s(tmp_path: Path) -> None:
+    tree = Host(tmp_path)
+    with pytest.raises(CommandError, match="update-grub is not installed"):
+        tree.run(["update-grub"])
+    put(
+        tree, "/usr/sbin/update-grub", "#!/bin/sh\necho of the tree; [ $# = 0 ] || { echo no >&2; exit 3; }\n"
+    )
+    with pytest.raises(CommandError, match="could not be started: Permission denied"):
+        tree.run(["update-grub"])
+    tree.at("/usr/sbin/update-grub").chmod(0o755)
+    assert tree.run(["update-grub"]) == "of the tree\n"
+    with pytest.raises(CommandError, match="update-grub ended with 3: no"):
+        tree.run(["update-grub", "-x"])
+
+
+def test_a_limit_says_who_will_have_it(host: FakeHost) -> None:
+    assert one(host, wanted.LLAMA_MEMLOCK).detail == "takes effect with a new login of the user"
+    assert one(host, wanted.LLAMA_MEMLOCK).detail == ""
 
 
 # Hotplug

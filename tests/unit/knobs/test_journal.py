@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 import threading
@@ -156,6 +157,37 @@ def test_an_intent_without_done_is_closed_by_the_next_run_with_what_it_observes(
     assert (closing["run"], closing["value"]) == ("run-2", {"text": "33"})
     assert value(again, SWAPPINESS) == "10"
     assert "cut off" in engine.check(host, []).notes[0] if report.notes else True
+
+
+def test_a_journal_that_cannot_be_written_stops_the_run_before_the_next_deed(
+    host: FakeHost, tmp_path: Path
+) -> None:
+    def full(number: int, moment: str) -> None:
+        if moment == "before" and host.deeds.count(f"append {PATH}") == 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = everything(host)
+    host.watch = full
+    with pytest.raises(KnobError, match=r"the journal cannot be written \(No space left on device\)"):
+        engine.apply(host, [wanted.SWAPPINESS, wanted.BALANCING, wanted.ENABLED], "run-1")
+    assert not [deed for deed in host.deeds if deed.startswith(("set", "rename"))]
+    again = FakeHost(tmp_path)
+    engine.apply(again, [wanted.SWAPPINESS], "run-2")
+    undoing.undo(again, "run-3")
+    assert everything(host) == before
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(host: FakeHost) -> None:
+    def read_only(number: int, moment: str) -> None:
+        if moment == "before" and host.deeds[-1].startswith("mkdir"):
+            raise OSError(errno.EROFS, "Read-only file system")
+
+    host.watch = read_only
+    with pytest.raises(KnobError, match=r"the journal cannot be written \(Read-only file system\)"):
+        engine.apply(host, [wanted.SWAPPINESS], "run-1")
+    put(host, "/var/lib", "no folder")
+    with pytest.raises(KnobError, match=r"the journal cannot be read: Not a directory.*Look what lies there"):
+        engine.check(host, [wanted.SWAPPINESS])
 
 
 # first
