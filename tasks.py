@@ -17,6 +17,7 @@ from hostproof.play import undo as undoing
 from hostproof.play.checkout import here
 from hostproof.play.ending import Ending
 from hostproof.play.verb import names_in, verb
+from hostproof.shared.knob import AREAS
 from lab import hosts as lab_hosts
 from lab import image as lab_image
 from lab import table as lab_table
@@ -91,7 +92,7 @@ def drift(_: Context, host: list[str] | None = None, json: bool = False) -> Endi
     iterable=("host",),
     options={
         "host": HOST,
-        "only": f"families to take back, separated by commas ({', '.join(undoing.AREAS)}); without it all",
+        "only": f"families to take back, separated by commas ({', '.join(AREAS)}); without it all",
         "force": "also what somebody else has changed since",
         "salvage": "from a damaged journal, what can still be restored",
     },

@@ -28,7 +28,7 @@ def _head(name: str, spec: Mapping[str, Any]) -> Iterator[str]:
     yield from (_plain(line) for line in spec["description"])
     yield ""
     yield "Override a variable in `inventory/group_vars/<class>/`, `inventory/host_vars/<host>.yml`, or for one run of plain"
-    yield "`ansible-playbook` with `-e name=value`. Why a default is what it is says [defaults/main.yml](defaults/main.yml)."
+    yield "`ansible-playbook` with `-e '{\"name\": value}'`. Why a default is what it is says [defaults/main.yml](defaults/main.yml)."
     yield ""
 
 

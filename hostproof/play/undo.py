@@ -18,7 +18,7 @@ from hostproof.play.events import Progress
 from hostproof.play.inventory import listing, nearest
 from hostproof.play.kept import Row
 from hostproof.play.runner import Finished
-from hostproof.shared.knob import AREAS as AREAS
+from hostproof.shared.knob import AREAS
 
 SCHEMA = "hostproof.undo/1"
 FOLDER = "undo"
