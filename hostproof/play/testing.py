@@ -111,9 +111,9 @@ def run(checkout: Checkout, console: Console, names: Sequence[str], *, install: 
     console.print(table(done))
     for one in done:
         if one.stage not in {"lint", "types", "molecule"} and one.last:
-            console.print(f"{one.stage}: {one.last}", markup=False, highlight=False)
+            console.print(f"{one.stage}: {one.last}", markup=False, highlight=False, soft_wrap=True)
     if tests := total(one.last for one in done):
-        console.print(f"tests: {tests}", markup=False, highlight=False)
+        console.print(f"tests: {tests}", markup=False, highlight=False, soft_wrap=True)
     if failed := [one.stage for one in done if one.failed]:
         return Ending(ExitStatus.COULD_NOT, f"failed: {', '.join(failed)}.")
     return Ending(ExitStatus.YES, f"passed: {', '.join(one.stage for one in done)}.")

@@ -174,13 +174,13 @@ def played(monkeypatch: pytest.MonkeyPatch) -> dict[str, Said]:
 
 def test_one_failed_command_fails_the_whole_and_the_rest_still_runs(played: dict[str, Said]) -> None:
     played["yamllint"] = Said(1)
-    played["pytest"] = Said(0, "== 3 passed in 0.50s ==")
+    played["pytest"] = Said(0, f"{'=' * 60} 3 passed in 0.50s {'=' * 60}")
     console = quiet()
     ending = testing.run(Checkout(Path("/")), console, [])
     assert (ending.status, ending.sentence) == (ExitStatus.COULD_NOT, "failed: lint.")
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines()[-2:] == [
-        "unit: == 3 passed in 0.50s ==",
+        f"unit: {'=' * 60} 3 passed in 0.50s {'=' * 60}",
         "tests: 3 passed in 0.50s",
     ]
 
