@@ -111,7 +111,7 @@ def test_a_file_that_is_no_lock_is_never_guessed_at(lock: Path, proc: Path, text
 
 def test_of_many_that_find_a_stale_lock_one_gets_it(lock: Path, proc: Path) -> None:
     taken_by(lock, dataclasses.replace(OTHER, boot_id="another"))
-    asking = [Holder(f"run-{n}", f"controller-{n}", "now", BOOT, Session(20, 2)) for n in range(8)]
+    asking = [Holder(f"asker-{n}", f"controller-{n}", "now", BOOT, Session(20, 2)) for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
         kinds = list(pool.map(lambda one: runlock.take(lock, one, proc=proc).kind, asking))
     assert sorted(kinds) == ["held"] * 7 + ["stale"]
