@@ -480,6 +480,7 @@ def test_a_masked_drop_in_stays_masked(host: FakeHost) -> None:
 def test_only_one_family_is_undone_and_the_others_keep_their_lines(host: FakeHost) -> None:
     thp, swappiness = wanted.ENABLED, wanted.SWAPPINESS
     shared = wanted.knob("sysctl", "vm.zone_reclaim_mode", "1", "hugepages")
+    before = everything(host)
     engine.apply(host, [swappiness, shared, thp], "run-1")
     outcomes = undoing.undo(host, "run-2", only=["hugepages"]).outcomes
     assert {o.knob.area for o in outcomes} == {"hugepages"}
@@ -489,6 +490,8 @@ def test_only_one_family_is_undone_and_the_others_keep_their_lines(host: FakeHos
     assert not host.exists("/etc/tmpfiles.d/hostproof.conf")
     with pytest.raises(KnobError, match=r"unknown family 'hugepage'.*Known: cpu_power, hugepages"):
         undoing.undo(host, "run-3", only=["hugepage"])
+    undoing.undo(host, "run-4")
+    assert everything(host) == before
 
 
 def test_what_left_the_inventory_keeps_its_line_is_an_orphan_and_is_undone(host: FakeHost) -> None:
