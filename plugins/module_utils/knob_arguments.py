@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from .areas import every
+from .areas.base import Placement
 from .facts import gather
 from .knob import AREAS, Knob, KnobError
 
@@ -31,16 +33,27 @@ EITHER: Final = [["knobs", "wishes"]]
 """required_one_of, and mutually_exclusive."""
 
 
-def wanted(params: Mapping[str, Any]) -> tuple[tuple[Knob, ...], tuple[str, ...]]:
-    """The knobs, and what there is to say about the wishes. Raises KnobError with every refusal at once."""
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be made of a host."""
+
+    knobs: tuple[Knob, ...]
+    findings: tuple[str, ...] = ()
+    """What there is to say about the wishes, without a full stop."""
+    placements: tuple[Placement, ...] = ()
+
+
+def wanted(params: Mapping[str, Any]) -> Wanted:
+    """Raises KnobError with every refusal at once."""
     if params["knobs"] is not None:
-        return tuple(knob_of(raw) for raw in params["knobs"]), ()
+        return Wanted(tuple(knob_of(raw) for raw in params["knobs"]))
     derived = every.derive(gather.gather(Path(params["root"])), params["wishes"], params["areas"])
     if derived.refusals:
         first, *others = derived.refusals
         more = "".join(f"\n{finding}" for finding in others)
         raise KnobError(f"{first.area}: {first.what}", where=first.where, mend=f"{first.mend}{more}")
-    return derived.knobs, tuple(str(finding).rstrip(".") for finding in derived.findings)
+    findings = tuple(str(finding).rstrip(".") for finding in derived.findings)
+    return Wanted(derived.knobs, findings, derived.placements)
 
 
 def knob_of(raw: Mapping[str, Any]) -> Knob:

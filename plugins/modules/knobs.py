@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostproof.core.plugins.module_utils import engine, knob_arguments
 from ansible_collections.hostproof.core.plugins.module_utils.host import Host
 from ansible_collections.hostproof.core.plugins.module_utils.knob import STATES, KnobError, Outcome
+from ansible_collections.hostproof.core.plugins.module_utils.knob_arguments import Wanted
 
 DOCUMENTATION = """
 module: knobs
@@ -83,6 +85,10 @@ knobs:
   elements: dict
 reboot_required: {description: Whether a wanted value waits for a boot., returned: always, type: bool}
 orphans: {description: "C(kind:key) of what earlier calls set and nobody wants any more.", returned: always, type: list, elements: str}
+placements:
+  description: With wishes, by server, the threads, cpus, nodes, policy, load_mode and environment that it should get, and why.
+  returned: always
+  type: dict
 """
 
 ARGUMENTS = {
@@ -109,7 +115,8 @@ def main() -> None:
     params = module.params
     try:
         tolerated = states_of(params["tolerate"])
-        knobs, findings = knob_arguments.wanted(params)
+        wanted = knob_arguments.wanted(params)
+        knobs = wanted.knobs
         host, options = Host(params["root"]), {"force": params["force"], "evidence": params["evidence"]}
         if module.check_mode:
             report = engine.check(host, knobs, **options)
@@ -118,7 +125,7 @@ def main() -> None:
             report = engine.apply(host, knobs, run_id, **options)
     except KnobError as error:
         module.fail_json(msg=str(error))
-    end(module, report, tolerated, findings)
+    end(module, report, tolerated, wanted)
 
 
 def states_of(names: list[str]) -> set[str]:
@@ -128,8 +135,8 @@ def states_of(names: list[str]) -> set[str]:
     return {*names, *GOOD}
 
 
-def end(module: AnsibleModule, report: engine.Report, tolerated: set[str], findings: tuple[str, ...]) -> None:
-    for note in (*findings, *report.notes):
+def end(module: AnsibleModule, report: engine.Report, tolerated: set[str], wanted: Wanted) -> None:
+    for note in (*wanted.findings, *report.notes):
         module.warn(f"{note}.")
     bad = [said(outcome) for outcome in report.outcomes if outcome.state not in tolerated]
     for outcome in report.outcomes:
@@ -143,6 +150,7 @@ def end(module: AnsibleModule, report: engine.Report, tolerated: set[str], findi
         "knobs": [shown(outcome) for outcome in report.outcomes],
         "reboot_required": any(outcome.state == "needs-reboot" for outcome in report.outcomes),
         "orphans": list(report.orphans),
+        "placements": {placement.server: dataclasses.asdict(placement) for placement in wanted.placements},
     }
     if bad and not module.check_mode:
         module.fail_json(msg="\n".join(bad), **result)

@@ -7,14 +7,14 @@ import dataclasses
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostproof.core.plugins.module_utils import drifting, knob_arguments
 from ansible_collections.hostproof.core.plugins.module_utils.host import Host
-from ansible_collections.hostproof.core.plugins.module_utils.knob import KnobError
+from ansible_collections.hostproof.core.plugins.module_utils.knob import LAYERS, KnobError, Row
 
 DOCUMENTATION = """
 module: knobs_drift
 short_description: Shows how kernel settings differ from what is wanted
 description:
   - One row for each wanted knob, and for each that an earlier call set and nobody wants any more (C(orphan)).
-  - Reads only, in check mode and out of it. Never fails because of a difference.
+  - Reads only, in check mode and out of it. Never fails because of a difference, unless O(demand) says so.
 options:
   knobs:
     description: What is wanted, as for M(hostproof.core.knobs).
@@ -37,6 +37,10 @@ options:
     elements: str
     choices: [hugepages, numa, cpu_power, kernel_cmdline, limits]
     default: []
+  demand:
+    description: Fails if a wanted setting is not as wanted, such as after a boot. C(unsupported) is no reason, nor is an C(orphan).
+    type: bool
+    default: false
   root: {type: path, default: /, description: A made-up tree in place of the host. For tests.}
 attributes:
   check_mode: {support: full, description: Reads only.}
@@ -63,20 +67,30 @@ differing: {description: How many rows are neither C(ok) nor C(ignored-by-worklo
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=dict(knob_arguments.OPTIONS),
+        argument_spec={**knob_arguments.OPTIONS, "demand": {"type": "bool", "default": False}},
         supports_check_mode=True,
         required_one_of=knob_arguments.EITHER,
         mutually_exclusive=knob_arguments.EITHER,
     )
     try:
-        knobs, findings = knob_arguments.wanted(module.params)
-        rows, notes = drifting.drift(Host(module.params["root"]), knobs)
+        wanted = knob_arguments.wanted(module.params)
+        rows, notes = drifting.drift(Host(module.params["root"]), wanted.knobs)
     except KnobError as error:
         module.fail_json(msg=str(error))
-    for note in (*findings, *notes):
+    for note in (*wanted.findings, *notes):
         module.warn(f"{note}.")
     differing = sum(row.state not in drifting.IN_ORDER for row in rows)
-    module.exit_json(changed=False, rows=[dataclasses.asdict(row) for row in rows], differing=differing)
+    result = {"rows": [dataclasses.asdict(row) for row in rows], "differing": differing}
+    lost = [said(row) for row in rows if row.state not in (*drifting.IN_ORDER, "unsupported", "orphan")]
+    if lost and module.params["demand"]:
+        count = f"{len(lost)} of {len(rows)} settings are not as wanted:"
+        module.fail_json(msg="\n".join([count, *lost]), **result)
+    module.exit_json(changed=False, **result)
+
+
+def said(row: Row) -> str:
+    values = ", ".join(f"{layer} {value}" for layer in LAYERS if (value := getattr(row, layer)))
+    return f"{row.state}: {row.kind}:{row.key} = {row.wanted or 'the bare word'}: {row.detail or values}"
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from types import ModuleType
 from typing import Any
 
 from ..facts.model import Facts
+from ..knob import AREAS as NAMES
 from ..knob import Knob
 from . import cpu_power, hugepages, kernel_cmdline, limits, numa
-from .base import Derived, Draft, Option, Reason, Wishes, nearest, parse
+from .base import Derived, Draft, Option, Reason, Wishes, nearest, parse, shown
 
 AREAS: tuple[ModuleType, ...] = (hugepages, numa, cpu_power, kernel_cmdline, limits)
 AREA = "tuning"
@@ -19,9 +20,15 @@ ACCEPTED = Option(
     [],
     "other software that tunes this host and may go on with it, by name, as tuned",
 )
-WISHES = (ACCEPTED,)
+CHOSEN = Option(
+    "tuning_areas",
+    "list",
+    list(NAMES),
+    f"areas that hostproof sets on this host, of {', '.join(NAMES)}; the others are left alone",
+)
+WISHES = (CHOSEN, ACCEPTED)
 PREFIX = "tuning_"
-OF_THE_ROLE = ("tuning_state", "tuning_reboot_required")
+OF_THE_ROLE = ("tuning_state", "tuning_force", "tuning_reboot_required", "tuning_placements", "tuning_drift")
 """Variables of the role that are no wishes: what it does, and what it tells."""
 
 Derive = Callable[[Facts, Wishes], Derived]
@@ -41,10 +48,10 @@ def reasons() -> Mapping[str, Mapping[str, Reason]]:
 
 
 def derive(facts: Facts, wishes: Wishes, only: Iterable[str] = ()) -> Derived:
-    """Knobs of all areas, or of the named ones. With refusals there may be knobs too; nobody may apply them."""
-    chosen = set(only)
-    parts = [area.derive(facts, wishes) for area in AREAS if not chosen or area.AREA in chosen]
+    """Knobs of the wished areas, or of those among them that are named. With refusals there may be knobs too; nobody may apply them."""
     draft = Draft(AREA, facts, {})
+    chosen = _chosen(draft, wishes) & set(only or NAMES)
+    parts = [area.derive(facts, wishes) for area in AREAS if area.AREA in chosen]
     _refuse_unknown(draft, wishes)
     _refuse_owners(draft, wishes)
     knobs = [knob for part in parts for knob in part.knobs]
@@ -54,6 +61,16 @@ def derive(facts: Facts, wishes: Wishes, only: Iterable[str] = ()) -> Derived:
     findings |= {(f.what, f.where): f for f in draft.findings}
     ordered = sorted(findings.values(), key=lambda finding: finding.severity != "refuse")
     return Derived(tuple(knobs), tuple(ordered), tuple(p for part in parts for p in part.placements))
+
+
+def _chosen(draft: Draft, wishes: Wishes) -> set[str]:
+    """The areas that are wished, if each is one."""
+    words = parse(draft, [CHOSEN], wishes)[CHOSEN.name]
+    for word in words:
+        if word not in NAMES:
+            mend = f"{nearest(str(word), NAMES)}Areas: {', '.join(NAMES)}."
+            draft.refuse(f"there is no area {shown(word)}", CHOSEN.name, mend)
+    return {str(word) for word in words}
 
 
 def _refuse_unknown(draft: Draft, wishes: Mapping[str, Any]) -> None:

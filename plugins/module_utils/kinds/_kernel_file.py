@@ -21,7 +21,8 @@ def read(host: Host, place: str, normalise: Callable[[str], str]) -> Seen:
         problem: Problem = "unsupported" if error.errno in _NO_SUCH else "unreadable"
         return Seen(problem=problem, detail=why(error, place))
     if host.contained:
-        return Seen(text, detail=f"{place} {NOT_OURS}")
+        # Nor is it persisted: a container's own boot may run systemd-sysctl and systemd-tmpfiles on that kernel.
+        return Seen(problem="unsupported", detail=f"{place} {NOT_OURS}")
     return Seen(text, detail="" if host.writable(place) else f"{place} {READ_ONLY}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hostproof.shared import drifting, engine, undoing
+from hostproof.shared.families import FAMILIES, SYSCTL, TMPFILES
 from hostproof.shared.host import CommandError, Host
 from hostproof.shared.knob import Knob, KnobError, Outcome
 from tests.unit.knobs import fake_host, wanted
@@ -152,6 +153,10 @@ def test_in_a_container_the_kernel_is_left_alone_however_writable_it_is(host: Fa
     assert "belongs to the kernel around this container" in report.outcomes[0].detail
     assert {k: v for k, v in everything(host).items() if k.startswith(("/proc", "/sys"))} == before
     assert not [deed for deed in host.deeds if deed.startswith("set")]
+    files = [family.path for family in FAMILIES if host.exists(family.path)]
+    assert not {SYSCTL.path, TMPFILES.path} & set(files), "the container's own boot would write them"
+    with pytest.raises(OSError, match="around this container"):
+        Host(host.root).set(SWAPPINESS, "10")
     assert not engine.apply(host, wanted.EVERYTHING, "again").changed
     undoing.undo(host, "back")
     assert fake_host.ours(host) == []
