@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,14 @@ COUPLED = (wanted.DIRTY, wanted.NODE_0, wanted.EPP, wanted.GOVERNOR, wanted.IOMM
 """Every sort of deed: pairs, pools, groups, files whose folders are missing, a program that runs afterwards."""
 
 Deed = Callable[[FakeHost], object]
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is one: thousands of small files are made and removed here."""
+    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=base, prefix="hostproof-test-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -94,11 +104,11 @@ def differing(host: FakeHost, start: dict[str, tuple[object, ...]]) -> dict[str,
     return {k: (start.get(k), now.get(k)) for k in start.keys() | now.keys() if start.get(k) != now.get(k)}
 
 
-def test_apply_killed_at_every_deed_is_undone(tmp_path: Path) -> None:
-    total = deeds_of(tmp_path / "count", apply())
+def test_apply_killed_at_every_deed_is_undone(memory: Path) -> None:
+    total = deeds_of(memory / "count", apply())
     assert total > 60, "every write, wait for the disk and command is a deed of its own"
     for number in range(total + 1):
-        root = fresh(tmp_path)
+        root = fresh(memory)
         host = small(root)
         start = everything(host)
         assert killed(host, apply(), number)
@@ -107,13 +117,13 @@ def test_apply_killed_at_every_deed_is_undone(tmp_path: Path) -> None:
         assert differing(again, start) == {}, f"killed after deed {number}: {host.deeds[-1]}"
 
 
-def test_apply_killed_at_every_deed_goes_on_and_then_comes_back(tmp_path: Path) -> None:
-    total = deeds_of(tmp_path / "count", apply())
-    whole = small(tmp_path / "whole")
+def test_apply_killed_at_every_deed_goes_on_and_then_comes_back(memory: Path) -> None:
+    total = deeds_of(memory / "count", apply())
+    whole = small(memory / "whole")
     apply()(whole)
     good = everything(whole)
     for number in range(1, total + 1):
-        root = fresh(tmp_path)
+        root = fresh(memory)
         host = small(root)
         start = everything(host)
         assert killed(host, apply(), number)
@@ -125,10 +135,10 @@ def test_apply_killed_at_every_deed_goes_on_and_then_comes_back(tmp_path: Path) 
         assert differing(again, start) == {}, f"killed after deed {number}: {host.deeds[-1]}"
 
 
-def test_undo_killed_at_every_deed_is_finished_by_the_next(tmp_path: Path) -> None:
-    total = deeds_of(tmp_path / "count", apply(), undo)
+def test_undo_killed_at_every_deed_is_finished_by_the_next(memory: Path) -> None:
+    total = deeds_of(memory / "count", apply(), undo)
     for number in range(total + 1):
-        root = fresh(tmp_path)
+        root = fresh(memory)
         host = small(root)
         start = everything(host)
         apply()(host)
@@ -139,10 +149,10 @@ def test_undo_killed_at_every_deed_is_finished_by_the_next(tmp_path: Path) -> No
         assert not undoing.undo(again, "run-more").changed
 
 
-def test_apply_killed_at_every_deed_then_another_boot_then_undone(tmp_path: Path) -> None:
-    total = deeds_of(tmp_path / "count", apply())
+def test_apply_killed_at_every_deed_then_another_boot_then_undone(memory: Path) -> None:
+    total = deeds_of(memory / "count", apply())
     for number in range(1, total + 1, 2):
-        root = fresh(tmp_path)
+        root = fresh(memory)
         host = small(root)
         boot = {k: v for k, v in everything(host).items() if not k.endswith(("boot_id", "/cmdline"))}
         killed(host, apply(), number)
@@ -167,12 +177,12 @@ def test_apply_killed_at_every_deed_then_another_boot_then_undone(tmp_path: Path
     boot=st.booleans(),
 )
 def test_any_row_of_deaths_and_torn_lines_is_undone(
-    tmp_path_factory: pytest.TempPathFactory,
+    memory: Path,
     chosen: list[Knob],
     deaths: list[tuple[str, int, int]],
     boot: bool,
 ) -> None:
-    root = fresh(tmp_path_factory.getbasetemp() / "deaths")
+    root = fresh(memory / "deaths")
     host = make(root)
     start = everything(host)
     for which, number, cut in deaths:
@@ -200,9 +210,9 @@ def tear(host: FakeHost, cut: int) -> None:
     wished=st.sets(st.sampled_from(wanted.EVERYTHING)),
 )
 def test_apply_twice_is_unchanged_and_a_part_of_it_too(
-    tmp_path_factory: pytest.TempPathFactory, chosen: list[Knob], wished: set[Knob]
+    memory: Path, chosen: list[Knob], wished: set[Knob]
 ) -> None:
-    host = make(fresh(tmp_path_factory.getbasetemp() / "twice"))
+    host = make(fresh(memory / "twice"))
     engine.apply(host, chosen, "run-1")
     after, deeds = everything(host), len(host.deeds)
     some = [knob for knob in chosen if knob in wished]
