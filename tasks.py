@@ -27,10 +27,13 @@ YES = "install missing system packages (root does so unasked)"
 HOST = "host or group of the inventory; give it again for more"
 
 
-@verb(iterable=("host",), options={"host": HOST})
-def provision(_: Context, host: list[str] | None = None) -> Ending:
+@verb(
+    iterable=("host",),
+    options={"host": HOST, "allow-reboot": "boot the host, once, if a setting needs it"},
+)
+def provision(_: Context, host: list[str] | None = None, allow_reboot: bool = False) -> Ending:
     """Make a host as the inventory wants it."""
-    return verbs.provision(here(), Console(), host or []).ending
+    return verbs.provision(here(), Console(), host or [], allow_reboot=allow_reboot).ending
 
 
 @verb(

@@ -35,17 +35,24 @@ class Ending:
 def of_provision(finished: Finished, progress: Progress) -> Ending:
     if trouble := _trouble(finished, progress):
         return trouble
-    if progress.changed == 0:
-        return Ending(ExitStatus.YES, f"0 changed: {_hosts_are(progress)} as wanted.")
-    return Ending(ExitStatus.YES, f"{progress.changed} changed: {_hosts_are(progress)} now as wanted.")
+    now = "now " if progress.changed else ""
+    if progress.reboots:
+        hosts = " ".join(f"--host {host}" for host in sorted(progress.reboots))
+        return Ending(
+            ExitStatus.YES,
+            f"{progress.changed} changed: {_hosts_are(progress)} {now}as wanted, but for a boot that is pending. "
+            f"`./inv provision {hosts} --allow-reboot` boots once; so does whoever boots it by hand.",
+        )
+    return Ending(ExitStatus.YES, f"{progress.changed} changed: {_hosts_are(progress)} {now}as wanted.")
 
 
 def of_plan(finished: Finished, progress: Progress) -> Ending:
     if trouble := _trouble(finished, progress):
         return trouble
-    if progress.changed == 0:
+    boot = f" {', '.join(sorted(progress.reboots))} would need a boot." if progress.reboots else ""
+    if progress.changed == 0 and not boot:
         return Ending(ExitStatus.YES, f"0 changes pending: {_hosts_are(progress)} as wanted.")
-    return Ending(ExitStatus.NO, f"{progress.changed} changes pending; nothing was written.")
+    return Ending(ExitStatus.NO, f"{progress.changed} changes pending; nothing was written.{boot}")
 
 
 def of_facts(finished: Finished, progress: Progress) -> Ending:

@@ -46,6 +46,15 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """A sentence that a task had to say besides its result."""
+
+    host: str
+    role: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Counts:
     """How tasks ended on one host."""
 
@@ -69,6 +78,10 @@ class Progress:
     """Last progress line of the task in hand: of a wait that is tried again, or of a long job."""
     complaints: tuple[str, ...] = ()
     """What Ansible said outside any task: syntax errors, missing roles, warnings."""
+    warnings: tuple[Warned, ...] = ()
+    """What tasks had to say besides, each sentence once a host."""
+    reboots: frozenset[str] = frozenset()
+    """Hosts that have settings which only a boot brings about, and were not booted since."""
     finished: bool = False
 
     @property
@@ -112,7 +125,7 @@ def _waits(progress: Progress, _event: Event, data: Data) -> Progress:
 
 def _ends_well(progress: Progress, event: Event, data: Data) -> Progress:
     changed = _changed(event, data)
-    progress = _counted(progress, data, ok=1, changed=int(changed))
+    progress = _booting(_warned(_counted(progress, data, ok=1, changed=int(changed)), data), data)
     if not changed:
         return progress
     change = Change(str(data.get("host", "")), _task(data), diff_of(data.get("res") or {}))
@@ -126,7 +139,7 @@ def _is_skipped(progress: Progress, _event: Event, data: Data) -> Progress:
 def _fails(progress: Progress, _event: Event, data: Data) -> Progress:
     if data.get("ignore_errors"):
         return _counted(progress, data, ok=1)
-    return _counted(_add_failure(progress, data, unreachable=False), data, failed=1)
+    return _warned(_counted(_add_failure(progress, data, unreachable=False), data, failed=1), data)
 
 
 def _is_unreachable(progress: Progress, _event: Event, data: Data) -> Progress:
@@ -185,6 +198,26 @@ def _counted(progress: Progress, data: Data, **more: int) -> Progress:
     before = progress.counts.get(host, Counts())
     after = replace(before, **{name: getattr(before, name) + number for name, number in more.items()})
     return replace(progress, counts={**progress.counts, host: after})
+
+
+def _warned(progress: Progress, data: Data) -> Progress:
+    """Ansible gives a warning as a text, or as an object with one."""
+    host, task = str(data.get("host", "")), _task(data)
+    said = (data.get("res") or {}).get("warnings") or ()
+    texts = [one.get("msg", "") if isinstance(one, Mapping) else str(one) for one in said]
+    # Ansible puts this before a warning of a module in some versions.
+    new = [Warned(host, task.role, text.removeprefix("Module: ").strip()) for text in texts]
+    return replace(progress, warnings=tuple(dict.fromkeys((*progress.warnings, *new))))
+
+
+def _booting(progress: Progress, data: Data) -> Progress:
+    """Any task may say that a boot is needed; Ansible's own module for it says when there was one."""
+    res, host = data.get("res") or {}, str(data.get("host", ""))
+    if res.get("rebooted") is True:
+        return replace(progress, reboots=progress.reboots - {host})
+    if res.get("reboot_required") is True:
+        return replace(progress, reboots=progress.reboots | {host})
+    return progress
 
 
 def _last_of_each(failures: tuple[Failure, ...], lost: Mapping[str, int]) -> tuple[Failure, ...]:

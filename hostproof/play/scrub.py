@@ -37,6 +37,7 @@ _EVENT_FIELDS = (
 _STATS_FIELDS = ("changed", "dark", "failures", "ignored", "ok", "processed", "rescued", "skipped")
 _RESULT_FIELDS = (
     *("changed", "failed", "skipped", "rc", "msg", "stdout", "stderr", "cmd", "diff", "attempts", "results"),
+    *("warnings", "reboot_required", "rebooted"),
     *(
         "argument_errors",
         "censored",

@@ -30,6 +30,16 @@ def _role(change: Change) -> str:
     return change.task.role or "the playbook"
 
 
+def warnings(progress: Progress) -> Iterator[str]:
+    """What tasks had to say besides, each sentence once, with the hosts that it holds for where there are several."""
+    hosts: dict[tuple[str, str], list[str]] = {}
+    for one in progress.warnings:
+        hosts.setdefault((one.role, one.text), []).append(one.host)
+    for (role, text), named in hosts.items():
+        on = f" on {', '.join(named)}" if len(progress.counts) > 1 else ""
+        yield f"note{on}: {f'{role}: ' if role else ''}{text}"
+
+
 def totals(progress: Progress) -> Iterator[str]:
     """One line a host."""
     for host, c in progress.counts.items():

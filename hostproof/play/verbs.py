@@ -59,10 +59,19 @@ Judge = Callable[[runner.Finished, Progress, Path], Ending]
 
 
 def provision(
-    checkout: Checkout, console: Console, names: Sequence[str], extra: Mapping[str, Any] | None = None
+    checkout: Checkout,
+    console: Console,
+    names: Sequence[str],
+    extra: Mapping[str, Any] | None = None,
+    *,
+    allow_reboot: bool = False,
 ) -> Ended:
+    """`allow_reboot`: each host may be booted, once, if a setting needs it. Raises HostproofError."""
     hosts = inventory.read(checkout).choose(names)
-    order = Order("provision", "provision", hosts, {"host": list(names)}, extra or {})
+    arguments = {"host": list(names), "allow-reboot": allow_reboot}
+    # Left out, the inventory's word counts.
+    allowed = {"provision_allow_reboot": True} if allow_reboot else {}
+    order = Order("provision", "provision", hosts, arguments, {**(extra or {}), **allowed})
     return carry_out(
         checkout, console, order, lambda finished, progress, _: ending.of_provision(finished, progress)
     )
@@ -216,7 +225,7 @@ def _style(line: str) -> str:
 def _closing_lines(
     checkout: Checkout, order: Order, progress: Progress, ended: Ending, folder: Path
 ) -> list[str]:
-    lines = list(summary.changes(progress, check=order.check))
+    lines = [*summary.changes(progress, check=order.check), *summary.warnings(progress)]
     if ended.status is ExitStatus.COULD_NOT:
         lines += summary.failures(checkout, progress)
     lines += summary.totals(progress)

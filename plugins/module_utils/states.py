@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .journal import Entry, Ledger, Subject
-from .kinds import modprobe, pool
+from .kinds import cmdline, modprobe, pool
 from .knob import Knob, Observation, Outcome, Seen, State, worst
 from .registry import KINDS
 
@@ -43,7 +43,7 @@ def judge(observation: Observation, scene: Scene) -> Outcome:
     else:
         said += live(observation, scene)
         said += persisted(observation, scene)
-    said += booted(observation, changed=changed)
+    said += booted(observation, scene, changed=changed)
     if changed and scene.view == "applied":
         said.append(("changed", _waits_for(knob)))
     if proof := scene.evidence.get(knob.name, ""):
@@ -128,14 +128,32 @@ def persisted(observation: Observation, scene: Scene) -> Iterable[Said]:
         yield "pending", ""
 
 
-def booted(observation: Observation, *, changed: bool) -> Iterable[Said]:
+def booted(observation: Observation, scene: Scene, *, changed: bool) -> Iterable[Said]:
     knob, seen = observation.knob, observation.seen.get("booted")
     if seen is None or KINDS[knob.kind].same(knob.wanted, seen):
         return
     if observation.seen["persisted"].problem == "unsupported":
         return
     unknown = knob.kind == modprobe.KIND.name and seen.problem
-    if not unknown:
+    if not unknown and not changed and is_booted_in_vain(observation, scene):
+        yield (
+            "refused",
+            f"the host was booted since this was persisted, and this boot has {seen}: which entry did it boot?",
+        )
+    elif not unknown:
         yield "needs-reboot", f"this boot has {seen}"
     elif changed and seen.problem == "unreadable":
         yield "needs-reboot", seen.detail
+
+
+def is_booted_in_vain(observation: Observation, scene: Scene) -> bool:
+    """Another boot would end where this one did, so nobody should be asked for one."""
+    knob, seen = observation.knob, observation.seen["persisted"]
+    entry = scene.entries.get(Subject("persisted", knob.name))
+    if knob.kind != cmdline.KIND.name or entry is None or entry.done is None or entry.open:
+        return False
+    return (
+        KINDS[knob.kind].same(knob.wanted, seen)
+        and entry.done.asked == knob.wanted
+        and entry.done.boot != scene.boot
+    )

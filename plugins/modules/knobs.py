@@ -10,8 +10,15 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostproof.core.plugins.module_utils import engine, knob_arguments
 from ansible_collections.hostproof.core.plugins.module_utils.host import Host
-from ansible_collections.hostproof.core.plugins.module_utils.knob import STATES, KnobError, Outcome
+from ansible_collections.hostproof.core.plugins.module_utils.knob import (
+    STATES,
+    Knob,
+    KnobError,
+    Outcome,
+    Seen,
+)
 from ansible_collections.hostproof.core.plugins.module_utils.knob_arguments import Wanted
+from ansible_collections.hostproof.core.plugins.module_utils.registry import KINDS
 
 DOCUMENTATION = """
 module: knobs
@@ -143,7 +150,9 @@ def end(module: AnsibleModule, report: engine.Report, tolerated: set[str], wante
         if outcome.state not in GOOD and (outcome.state in tolerated or module.check_mode):
             module.warn(said(outcome))
     pending = [outcome for outcome in report.outcomes if outcome.changed]
-    reasons = [{"prepared": "\n".join(map(explained, pending))}] if pending and module.check_mode else []
+    reasons = (
+        [{"prepared": "\n".join([*map(explained, pending), ""])}] if pending and module.check_mode else []
+    )
     result = {
         "changed": report.changed,
         "diff": [*reasons, *report.diffs],
@@ -164,15 +173,18 @@ def said(outcome: Outcome) -> str:
 def explained(outcome: Outcome) -> str:
     """A knob of a plan: what is there, what is wanted, and why anybody would."""
     knob = outcome.knob
-    values = [f"{layer} {seen} → {knob.wanted or 'the bare word'}" for layer, seen in outcome.seen.items()]
     boot = " (needs a reboot)" if outcome.state == "needs-reboot" else ""
+    values = ", ".join(f"{layer} {beside(knob, seen)}" for layer, seen in outcome.seen.items())
+    needs = KINDS[knob.kind].family(knob.key).needs
     told = {"why": knob.why, "effect": knob.effect, "source": knob.source, "risk": knob.risk}
-    return "\n".join(
-        [
-            f"{knob.area}: {knob.kind} {knob.key}{boot}: {', '.join(values)}",
-            *(f"  {name}: {text}" for name, text in told.items() if text),
-        ]
-    )
+    told["takes effect"] = f"after {needs}" if needs else "at once"
+    head = f"{knob.area}: {knob.kind} {knob.key}{boot}: {values}"
+    return "\n".join([head, *(f"  {name}: {text}" for name, text in told.items() if text)])
+
+
+def beside(knob: Knob, seen: Seen) -> str:
+    wanted = knob.wanted or "the bare word"
+    return f"{wanted}, as wanted" if KINDS[knob.kind].same(knob.wanted, seen) else f"{seen} → {wanted}"
 
 
 def shown(outcome: Outcome) -> dict[str, Any]:

@@ -97,11 +97,11 @@ def test_every_option_has_help_and_no_short_flag(name: str) -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Instead of provisioning, keeps the hosts it was asked for."""
+    """Instead of provisioning, keeps what it was asked for."""
     hosts: list[list[str]] = []
 
-    def provision(_checkout: object, _console: object, names: list[str]) -> Any:
-        hosts.append(list(names))
+    def provision(_checkout: object, _console: object, names: list[str], *, allow_reboot: bool) -> Any:
+        hosts.append([*names, "and boot"] if allow_reboot else list(names))
 
         class Ended:
             ending = Ending(ExitStatus.YES, "0 changed: host is as wanted.")
@@ -116,6 +116,11 @@ def test_hosts_are_collected(inv: Any, asked: list[list[str]]) -> None:
     status, out, _ = inv("provision", "--host", "a", "--host", "lab")
     assert (status, out) == (0, "0 changed: host is as wanted.\n")
     assert asked == [["a", "lab"]]
+
+
+def test_a_boot_is_allowed_by_its_option_alone(inv: Any, asked: list[list[str]]) -> None:
+    assert inv("provision", "--host", "a", "--allow-reboot")[0] == 0
+    assert asked == [["a", "and boot"]]
 
 
 def test_a_second_host_is_never_taken_for_a_task(inv: Any, asked: list[list[str]]) -> None:

@@ -58,6 +58,17 @@ def test_after_the_boot_everything_is_ok_and_drift_is_empty(host: FakeHost) -> N
     assert not engine.apply(host, wanted.EVERYTHING, "run-2").changed
 
 
+def test_a_boot_that_did_not_help_is_refused_and_no_second_one_is_asked_for(host: FakeHost) -> None:
+    assert one(host, wanted.IOMMU).state == "needs-reboot"
+    fake_host.reboot(host)
+    put(host, "/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=/dev/vda1 ro single\n")
+    outcome = engine.check(host, [wanted.IOMMU]).outcomes[0]
+    assert (outcome.state, outcome.changed) == ("refused", False)
+    assert outcome.detail.endswith("this boot has (absent): which entry did it boot?")
+    another = wanted.knob("cmdline", "iommu", "off", "kernel_cmdline")
+    assert one(host, another).state == "needs-reboot", "a new wish was not booted yet"
+
+
 def test_a_wanted_zero_that_is_zero_is_not_written(host: FakeHost) -> None:
     zone = wanted.knob("sysctl", "vm.zone_reclaim_mode", "0")
     put(host, "/etc/sysctl.d/10-zone.conf", "vm.zone_reclaim_mode = 0\n")

@@ -35,6 +35,22 @@ def test_a_first_provision_says_how_much_changed() -> None:
     assert ending.of_provision(GOOD, CHANGED).sentence == "4 changed: host is now as wanted."
 
 
+def test_a_boot_that_is_pending_is_said_with_how_to_go_on() -> None:
+    made = ending.of_provision(GOOD, replace(CHANGED, reboots=frozenset({"h1"})))
+    assert made == ending.Ending(
+        ExitStatus.YES,
+        "4 changed: host is now as wanted, but for a boot that is pending. "
+        "`./inv provision --host h1 --allow-reboot` boots once; so does whoever boots it by hand.",
+    )
+
+
+def test_a_plan_with_nothing_but_a_boot_is_a_no() -> None:
+    made = ending.of_plan(GOOD, replace(UNCHANGED, reboots=frozenset({"h1"})))
+    assert made == ending.Ending(
+        ExitStatus.NO, "0 changes pending; nothing was written. h1 would need a boot."
+    )
+
+
 def test_pending_changes_are_a_no() -> None:
     assert ending.of_plan(GOOD, CHANGED).status is ExitStatus.NO
     assert ending.of_plan(GOOD, UNCHANGED).status is ExitStatus.YES

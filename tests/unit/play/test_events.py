@@ -104,3 +104,22 @@ def test_of_two_hosts_only_the_one_that_lost_keeps_its_failure() -> None:
     picture = fold([*failed, {"event": "playbook_on_stats", "event_data": stats}])
     assert [f.host for f in picture.failures] == ["b"]
     assert picture.counts["a"] == Counts(ok=2)
+
+
+def ok(host: str, **res: object) -> dict[str, object]:
+    return {"event": "runner_on_ok", "event_data": {"host": host, "role": "tuning", "res": res}}
+
+
+def test_a_boot_is_pending_until_there_was_one() -> None:
+    asked = fold([ok("h1", reboot_required=True), ok("h2", reboot_required=False), ok("h1")])
+    assert asked.reboots == {"h1"}
+    assert step(asked, ok("h1", rebooted=True)).reboots == frozenset()
+
+
+def test_a_warning_is_kept_once_a_host_in_either_form_that_ansible_gives_it() -> None:
+    seen = fold([ok("h1", warnings=["a", {"msg": "b"}]), ok("h1", warnings=["a"]), ok("h2", warnings=["a"])])
+    assert [(one.host, one.role, one.text) for one in seen.warnings] == [
+        ("h1", "tuning", "a"),
+        ("h1", "tuning", "b"),
+        ("h2", "tuning", "a"),
+    ]

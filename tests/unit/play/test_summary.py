@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hostproof.play import summary
 from hostproof.play.checkout import Checkout
-from hostproof.play.events import Progress
+from hostproof.play.events import Counts, Progress, Warned
 
 from . import reading
 
@@ -63,3 +63,11 @@ def test_totals_are_one_line_a_host() -> None:
     assert list(summary.totals(reading.progress("refused"))) == [
         "refused: 0 ok, 0 changed, 0 skipped, unreachable"
     ]
+
+
+def test_a_warning_of_several_hosts_is_one_line_that_names_them() -> None:
+    warned = (Warned("h1", "tuning", "no clock"), Warned("h2", "tuning", "no clock"), Warned("h2", "", "old"))
+    both = Progress(counts={"h1": Counts(), "h2": Counts()}, warnings=warned)
+    assert list(summary.warnings(both)) == ["note on h1, h2: tuning: no clock", "note on h2: old"]
+    one = Progress(counts={"h1": Counts()}, warnings=warned[:1])
+    assert list(summary.warnings(one)) == ["note: tuning: no clock"]

@@ -22,6 +22,8 @@ def test_the_command_to_resume_is_what_was_typed() -> None:
         "./inv provision --host a --host b"
     )
     assert Order("validate", "validate", ("a",), {"host": [], "setup": ""}).command() == "./inv validate"
+    booting = Order("provision", "provision", ("a",), {"host": ["a"], "allow-reboot": True})
+    assert booting.command() == "./inv provision --host a --allow-reboot"
 
 
 def provisioned(
