@@ -32,7 +32,7 @@ options:
   needs_bytes: {type: int, default: 0, description: What must be free before it begins.}
   limit_seconds: {type: int, default: 3600, description: How long building may take.}
   state:
-    description: C(prepared) makes the folder that wheels are pushed to, C(absent) takes all releases away.
+    description: C(prepared) makes the folder that wheels are pushed to, C(absent) takes all releases away, and uv.
     type: str
     choices: [present, prepared, absent]
     default: present
@@ -203,12 +203,23 @@ def give_up(module: AnsibleModule, root: Path, command: list[str], rc: int, said
 
 
 def take_away(module: AnsibleModule, root: Path) -> NoReturn:
-    there = root.is_dir()
-    if there and not module.check_mode:
+    uv = Path(module.params["uv"])
+    gone = [path for path in (root, uv) if path.exists()]
+    if root in gone and not module.check_mode:
         with vllm_releases.alone(root, WAIT_SECONDS):
             shutil.rmtree(root)
-    diff = {"before": f"{root}\n", "after": ""} if there else {"before": "", "after": ""}
-    module.exit_json(changed=there, there=False, folder="", incoming="", lock_sha256="", diff=diff)
+    if uv in gone and not module.check_mode:
+        uv.unlink()
+        drop_empty(uv.parent)
+    diff = {"before": "".join(f"{path}\n" for path in gone), "after": ""}
+    module.exit_json(changed=bool(gone), there=False, folder="", incoming="", lock_sha256="", diff=diff)
+
+
+def drop_empty(folder: Path) -> None:
+    """Only folders of our own name."""
+    while "hostproof" in folder.parts and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
 
 
 def finish(module: AnsibleModule, stamp: Stamp | None, *, changed: bool) -> NoReturn:
