@@ -130,8 +130,14 @@ def run_stage(stage: Stage, root: Path, console: Console, speak: Callable[[Comma
         console.print(f"$ {' '.join(command)}", style="bold", markup=False, highlight=False)
         said = speak(command, root)
         if said.status != 0:
-            failed.append(f"{' '.join(command[:2])} (exit status {said.status})")
+            failed.append(f"{label(command)} (exit status {said.status})")
     return Passed(stage.name, tuple(failed), time.monotonic() - started, said.last)
+
+
+def label(command: Command) -> str:
+    """Two words that say which command it was, without the variables set before it."""
+    words = [word for word in command if word != "env" and "=" not in word]
+    return " ".join(words[:2])
 
 
 def table(done: Sequence[Passed]) -> Table:

@@ -41,6 +41,11 @@ def test_every_command_of_a_stage_runs_although_one_fails() -> None:
     assert passed.last == "last words"
 
 
+def test_a_command_is_named_without_its_variables() -> None:
+    assert testing.label(("env", "A=b", "ansible-lint", "--offline")) == "ansible-lint --offline"
+    assert testing.label(("mypy",)) == "mypy"
+
+
 def test_stages_keep_their_own_order() -> None:
     assert testing.chosen([LINT, UNIT], ["unit", "lint"]) == (LINT, UNIT)
     assert testing.chosen([LINT, UNIT], []) == (LINT, UNIT)
