@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import cpu, kernel, memory, numa, pci, power, system
+from .gpu import Seen
 from .model import SCHEMA, Facts
 from .tree import Tree
 
@@ -37,6 +38,22 @@ def read(tree: Tree) -> Facts:
         os=system.read(tree, hypervisor, processor.vendor in ("AuthenticAMD", "GenuineIntel")),
     )
     return dataclasses.replace(facts, unreadable=dict(sorted(tree.unreadable.items())))
+
+
+def with_gpus(facts: Facts, seen: Seen, unreadable: Mapping[str, str]) -> Facts:
+    """The facts with what a look at the GPUs added."""
+    closed = dict(sorted({**facts.unreadable, **unreadable}.items()))
+    return dataclasses.replace(facts, gpus=seen.gpus, driver=seen.driver, unreadable=closed)
+
+
+def gpus_to_json(seen: Seen) -> dict[str, Any]:
+    """The two keys `gpus` and `driver`, as `to_json` has them."""
+    return dataclasses.asdict(seen)
+
+
+def gpus_from_json(raw: Mapping[str, Any]) -> Seen:
+    """Raises ValueError as `from_json` does."""
+    return typing.cast("Seen", _as(Seen, raw, "facts"))
 
 
 def to_json(facts: Facts) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def read(tree: Tree) -> Kernel:
         },
         grub=read_grub(tree),
         efi=efi,
-        secure_boot=_secure_boot(tree) if efi else None,
+        secure_boot=read_secure_boot(tree),
         ksm=None if ksm is None else ksm == 1,
         pressure=bool(tree.text("/proc/pressure/cpu")),
     )
@@ -82,7 +82,10 @@ def distil_grub(raw: bytes) -> bytes:
     return scrub("\n".join(kept).encode("latin-1"))
 
 
-def _secure_boot(tree: Tree) -> bool | None:
+def read_secure_boot(tree: Tree) -> bool | None:
+    """None where there is no EFI, or it cannot be told."""
+    if not tree.exists(EFI):
+        return None
     raw = tree.data(SECURE_BOOT, needed=True)
     if raw and (len(raw) != 5 or raw[4] > 1):
         tree.note(SECURE_BOOT, f"{len(raw)} bytes instead of 5, or neither 0 nor 1")

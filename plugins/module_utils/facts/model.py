@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .gpu_model import Driver, Gpu
+
 SCHEMA = "hostproof.facts/1"
 
 
@@ -324,6 +326,9 @@ class Facts:
     iommu: Iommu = field(default_factory=Iommu)
     pci: Pci = field(default_factory=Pci)
     os: System = field(default_factory=System)
+    gpus: tuple[Gpu, ...] = ()
+    driver: Driver | None = None
+    """None: nobody looked (the module host_facts leaves that to gpu_facts)."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Path → why nothing was read from it."""
     schema: str = SCHEMA

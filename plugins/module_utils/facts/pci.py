@@ -12,6 +12,7 @@ DEVICES = "/sys/bus/pci/devices"
 ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 KINDS = {"0x03": "gpu", "0x12": "accelerator", "0x0108": "nvme", "0x02": "network"}
 """By the first digits of the PCI class code."""
+GRAPHICS = ("gpu", "accelerator")
 BRIDGE = "0x0604"
 CONFIG_BYTES, EXTENDED_AT = 64, 0x100
 ACS_ID, ACS_LENGTH = 0x000D, 8
@@ -33,6 +34,17 @@ def read(tree: Tree) -> Pci:
     )
 
 
+def read_vendor(tree: Tree, vendor: str) -> tuple[PciDevice, ...]:
+    """The GPUs and accelerators of one vendor, `10de`."""
+    found = []
+    for address in tree.names(DEVICES, ADDRESS):
+        kind = kind_of(tree.text(f"{DEVICES}/{address}/class"))
+        ours = tree.text(f"{DEVICES}/{address}/vendor").removeprefix("0x") == vendor
+        if ours and kind in GRAPHICS:
+            found.append(_device(tree, address, kind))
+    return tuple(found)
+
+
 def kind_of(code: str) -> str:
     return next((kind for prefix, kind in KINDS.items() if code.startswith(prefix)), "")
 
@@ -46,7 +58,7 @@ def _device(tree: Tree, address: str, kind: str) -> PciDevice:
     folder = f"{DEVICES}/{address}"
     node = tree.number(f"{folder}/numa_node")
     group = tree.link(f"{folder}/iommu_group")
-    graphics = kind in ("gpu", "accelerator")
+    graphics = kind in GRAPHICS
     possible = _largest_bar(tree.text(f"{folder}/resource1_resize")) if graphics else None
     return PciDevice(
         address=address,

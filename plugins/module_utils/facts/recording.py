@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from . import gather
+from . import gather, gpu
 from .model import Facts
 from .tree import REASONS_FILE, REASONS_SCHEMA, Tree
 
@@ -20,10 +20,40 @@ SCHEMA = REASONS_SCHEMA
 
 
 def record(root: Path = Path("/")) -> tuple[Facts, dict[str, Any]]:
-    """The facts of the host, and the recording they can be gathered from again."""
+    """The facts of the host without its GPUs, and the recording they can be gathered from again."""
     tree = Tree(root)
     facts = gather.read(tree)
     return facts, of(tree)
+
+
+def record_all(ask: gpu.Ask, root: Path = Path("/")) -> tuple[Facts, dict[str, Any]]:
+    """As `record`, with the GPUs and their driver."""
+    tree = Tree(root)
+    facts = gather.read(tree)
+    facts = gather.with_gpus(facts, gpu.look(tree, ask), tree.unreadable)
+    return facts, of(tree)
+
+
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Two recordings of one host as one: what each was closed to is closed in both."""
+    files = {**one["files"], **other["files"]}
+    reasons = {**_reasons(other), **_reasons(one)}
+    noted = {"schema": SCHEMA, "unreadable": reasons}
+    packed = base64.b64encode(json.dumps(noted, indent=1, sort_keys=True).encode()).decode("ascii")
+    files[f"/{REASONS_FILE}"] = packed
+    links = {**one["links"], **other["links"]}
+    folders = {*one["folders"], *other["folders"]} - set(files) - set(links)
+    return {
+        "schema": SCHEMA,
+        "files": dict(sorted(files.items())),
+        "links": dict(sorted(links.items())),
+        "folders": sorted(folders),
+    }
+
+
+def _reasons(made: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = json.loads(base64.b64decode(made["files"][f"/{REASONS_FILE}"]))["unreadable"]
+    return found
 
 
 def of(tree: Tree) -> dict[str, Any]:

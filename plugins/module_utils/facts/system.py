@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from . import dpkg
 from .model import Memlock, MemlockRule, System, Tuner
 from .tree import Tree
 
@@ -17,7 +18,6 @@ UNIT_FOLDERS = (
 CGROUP = "/sys/fs/cgroup"
 TUNERS = ("tuned", "power-profiles-daemon", "cpufrequtils", "auto-cpufreq", "tlp", "ondemand", "loadcpufreq")
 SERVERS = ("llama-server", "vllm-server")
-DPKG = "/var/lib/dpkg/status"
 LIMIT = "Max locked memory"
 
 
@@ -45,17 +45,9 @@ def _pairs(text: str) -> dict[str, str]:
 
 def _glibc(tree: Tree) -> str:
     """From the package's version, `2.39-0ubuntu8.4` → `2.39`: the file tells nothing without being run."""
-    match = re.search(r"^Version: ([0-9]+\.[0-9]+)", tree.text(DPKG, distil=distil_dpkg), re.MULTILINE)
-    return match[1] if match else ""
-
-
-def distil_dpkg(raw: bytes) -> bytes:
-    """The name and version of libc6, of all packages."""
-    for stanza in raw.split(b"\n\n"):
-        if stanza.lstrip().startswith(b"Package: libc6\n"):
-            lines = stanza.strip().splitlines()
-            return b"\n".join(line for line in lines if line.startswith((b"Package:", b"Version:"))) + b"\n"
-    return b""
+    libc = dpkg.parse(tree.text(dpkg.STATUS, distil=dpkg.distil)).get("libc6")
+    match = re.match(r"[0-9]+\.[0-9]+", libc.version) if libc else None
+    return match[0] if match else ""
 
 
 def _cgroup(tree: Tree) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from hostproof.errors import HostproofError
 from hostproof.play import recordings
-from hostproof.shared.facts import dmi, gather, kernel, pci, recording, system
+from hostproof.shared.facts import dmi, dpkg, driver, gather, kernel, pci, recording, system
 from tests.unit.facts.synthetic import GPU, dmi_table
 
 SERIALS = (b"SERIAL0003", b"ASSET0003")
@@ -153,7 +153,11 @@ def test_a_bridge_that_shows_its_head_only_leaves_the_answer_open(root: Path) ->
         dmi.distil,
         kernel.scrub,
         kernel.distil_grub,
-        system.distil_dpkg,
+        dpkg.distil,
+        driver.distil_key,
+        driver.distil_mok_list,
+        driver.distil_pin,
+        driver.distil_source,
         system.distil_limits_d,
         pci.distil_config,
     ],
