@@ -20,6 +20,7 @@ from hostproof.play.verb import names_in, verb
 from hostproof.shared.knob import AREAS
 from lab import hosts as lab_hosts
 from lab import image as lab_image
+from lab import kinds as lab_kinds
 from lab import table as lab_table
 from lab.stage import Stage
 
@@ -156,7 +157,9 @@ def show(_: Context, keep: bool = False, name: str = "demo", setup: str = "", ye
     options={
         "name": "name of the host, or of the first one",
         "count": "how many, numbered on from the name",
-        "base": f"what it is made from: {', '.join((lab_image.AUTO, *lab_image.BASES))}",
+        "kind": "container, or vm: slower, with a kernel, GRUB and NUMA nodes of its own",
+        "base": f"what a container is made from: {', '.join((lab_image.AUTO, *lab_image.BASES))}",
+        "nodes": "NUMA nodes of a vm",
         "yes": YES,
     }
 )
@@ -164,13 +167,24 @@ def up(
     _: Context,
     name: str = lab_hosts.FIRST,
     count: str = "1",
+    kind: str = lab_kinds.KINDS[0],
     base: str = lab_image.AUTO,
+    nodes: str = str(lab_kinds.NODES),
+    *,
     yes: bool = False,
 ) -> Ending:
     """Start throwaway hosts."""
     number = lab_hosts.counted(count)
     install = checks.may_install(yes=yes)
-    made = lab_hosts.up(name, number, say=_say(Console()), base=base, install=install)
+    made = lab_hosts.up(
+        name,
+        number,
+        say=_say(Console()),
+        kind=kind,
+        base=base,
+        nodes=lab_hosts.counted(nodes, "--nodes"),
+        install=install,
+    )
     names = " ".join(f"--host {record.name}" for record in made)
     return Ending(ExitStatus.YES, f"{len(made)} up. Go on with: ./inv provision {names}")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
 from lab import hosts, image
+from lab.kinds import KINDS, NODES
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,6 +21,8 @@ def parser() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", help="start hosts, or go on with those that are there")
     up.add_argument("--name", default=hosts.FIRST)
     up.add_argument("--count", type=int, default=1, help="how many, numbered on from the name")
+    up.add_argument("--kind", default=KINDS[0], choices=KINDS, help="vm: with a kernel of its own")
+    up.add_argument("--nodes", type=int, default=NODES, help="NUMA nodes of a vm")
     up.add_argument("--base", default=image.AUTO, help=f"{image.AUTO}, {', '.join(image.BASES)}")
     up.add_argument("--inventory", type=Path, help="instead of inventory/lab.yml")
     up.add_argument("--yes", action="store_true", help="install missing system packages")
@@ -40,7 +43,9 @@ def run(wanted: argparse.Namespace) -> int:
             wanted.name,
             wanted.count,
             say=say,
+            kind=wanted.kind,
             base=wanted.base,
+            nodes=wanted.nodes,
             inventory_file=wanted.inventory,
             install=wanted.yes,
         )
@@ -51,7 +56,8 @@ def run(wanted: argparse.Namespace) -> int:
         return hosts.ssh(wanted.name, command)
     else:
         for row in hosts.status():
-            say(f"{row.name}\t{row.state}\t{row.port or '-'}\t{row.base or '-'}\t{row.inventory or '-'}")
+            fields = (row.name, row.kind, row.state, row.port, row.base, row.inventory)
+            say("\t".join(str(field or "-") for field in fields))
     return 0
 
 

@@ -92,10 +92,10 @@ def known_hosts(keys: str, port: int) -> str:
     return "".join(f"[127.0.0.1]:{port} {row[0]} {row[1]}\n" for row in rows)
 
 
-def make_key(folder: Path) -> str:
+def make_key(folder: Path, name: str = KEY) -> str:
     """The public half; the pair is made once and kept for the host's life."""
-    key = folder / KEY
-    public = folder / f"{KEY}.pub"
+    key = folder / name
+    public = folder / f"{name}.pub"
     if not (key.exists() and public.exists()):
         key.unlink(missing_ok=True)
         public.unlink(missing_ok=True)
@@ -136,14 +136,17 @@ def failed_units(root: Root, names: Names) -> list[str]:
     return [line.split()[0] for line in said.out.splitlines() if line.strip()]
 
 
-def log_in(record: Record) -> None:
-    """The proof that Ansible will find a host: a log-in with checked keys, and root by sudo."""
+def log_in(record: Record, *, seconds: float = LOGIN_SECONDS, each: int = 5) -> None:
+    """The proof that Ansible will find a host: a log-in with checked keys, and root by sudo.
+
+    `each` try has that many seconds for the connection.
+    """
     argv = inventory.ssh_argv(record, ["sudo", "-n", "true"])
-    argv[1:1] = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
-    deadline = time.monotonic() + LOGIN_SECONDS
+    argv[1:1] = ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={each}"]
+    deadline = time.monotonic() + seconds
     while True:
         done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL
+            argv, capture_output=True, text=True, timeout=30 + each, check=False, stdin=subprocess.DEVNULL
         )
         if done.returncode == 0:
             return

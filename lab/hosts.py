@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from hostproof.errors import HostproofError
-from lab import boot, container, image, inventory, machine, packages
-from lab.container import HOST_LABEL, Names
+from lab import container, image, inventory, machine
+from lab.container import Names
+from lab.containers import Containers
+from lab.kinds import KINDS, NODES, Kind, Wish
 from lab.podman import Root
-from lab.records import KEY, Record, Store
+from lab.records import CONTAINER, VM, Record, Store
+from lab.vm.hosts import Machines
 
 Say = Callable[[str], None]
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -22,9 +25,10 @@ FIRST: Final = "lab01"
 
 @dataclass(frozen=True)
 class Row:
-    """One host as `status` tells it. `state` is podman's word, or why there is none."""
+    """One host as `status` tells it. `state` is its kind's word, or why there is none."""
 
     name: str
+    kind: str
     state: str
     port: int | None
     base: str
@@ -42,13 +46,27 @@ class Lab:
     def names(self, host: str) -> Names:
         return Names(host, container.checkout_id(self.store.root))
 
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        checkout = container.checkout_id(self.store.root)
+        return {
+            CONTAINER: Containers(self.root, checkout, self.say),
+            VM: Machines(self.root, checkout, self.say),
+        }
 
-def counted(text: str) -> int:
-    """The number of hosts that a person typed."""
+    def kind_of(self, host: str) -> str:
+        """What its record says; of a half made host what there is of it; "" where there is nothing but a folder."""
+        if record := self.store.read(host):
+            return record.kind
+        return next((name for name, kind in self.kinds.items() if kind.state(host)), "")
+
+
+def counted(text: str, where: str = "--count") -> int:
+    """The number that a person typed."""
     try:
         return int(text)
     except ValueError:
-        raise HostproofError(f"{text!r} is no number", where="--count", mend="Give one, such as 4.") from None
+        raise HostproofError(f"{text!r} is no number", where=where, mend="Give one, such as 4.") from None
 
 
 def up(
@@ -56,33 +74,34 @@ def up(
     count: int = 1,
     *,
     say: Say = print,
+    kind: str = CONTAINER,
     base: str = image.AUTO,
+    nodes: int = NODES,
     inventory_file: Path | None = None,
     install: bool = False,
     checkout: Path = ROOT,
 ) -> list[Record]:
     """Hosts that answer a log-in: new ones, or those that are there. `install` allows apt-get.
 
-    A host that is half made is made anew; one that was stopped is started again.
+    A host that is half made is made anew; one that was stopped is started again. `nodes` counts for `vm` alone.
     """
     hosts = container.host_names(name, count)
-    base = image.wanted(base)
+    if kind not in KINDS:
+        raise HostproofError(
+            f"unknown kind of host {kind!r}", where="--kind", mend=f"Known: {', '.join(KINDS)}."
+        )
     lab = open_lab(say, checkout)
-    packages.ensure(packages.RUNNING[:1], install=install)  # without podman not even the cache can be seen
-    chosen = image.choose(
-        base, cached=lambda one: image.is_cached(lab.root, one), answers=image.registry_answers
-    )
-    packages.ensure(packages.tools(lab.root.machine, chosen), install=install)
+    wish = Wish(kind, base, nodes, install)
+    ready = lab.kinds[kind].ready(wish)
     target = (inventory_file or checkout / "inventory" / "lab.yml").absolute()
     with lab.store.alone(say):
         if not inventory.is_ours(target):
             inventory.write(target, [])  # refuses, before anything is made
-        todo = [host for host in hosts if not _is_up(lab, host, base)]
-        made = {host: _create(lab, host, chosen) for host in todo}
+        todo = [host for host in hosts if not _is_up(lab, host, wish)]
+        made = {host: _create(lab, host, ready) for host in todo}
         for host in hosts:
             record = made.get(host) or _adopted(lab, host)
-            boot.settle(lab.root, lab.names(host), lab.store.host(host), record.port, say)
-            boot.log_in(record)
+            lab.kinds[kind].settle(record)
             _enlist(lab, record, str(target))
             say(f"{host}: up, ssh on 127.0.0.1 port {record.port}, in {target}")
         return [_adopted(lab, host) for host in hosts]
@@ -101,27 +120,24 @@ def down(
     A name that nothing is left of is refused, or passed over with `if_there`.
     """
     lab = open_lab(say, checkout)
-    if not packages.missing_packages(packages.RUNNING[:1]):
-        with lab.store.alone(say):
-            known = _known(lab)
-            for name in names:
-                if not if_there:
-                    _check_known(name, known)
-            gone = [name for name in names if name in known] if names else known
-            for host in gone:
-                _take_away(lab, host)
-                say(f"{host}: gone")
-        if images:
-            image.remove_all(lab.root)
-        return gone
-    return []
+    with lab.store.alone(say):
+        known = _known(lab)
+        for name in names:
+            if not if_there:
+                _check_known(name, known)
+        gone = [name for name in names if name in known] if names else known
+        for host in gone:
+            _take_away(lab, host)
+            say(f"{host}: gone")
+    if images:
+        for kind in lab.kinds.values():
+            kind.remove_images()
+    return gone
 
 
 def status(*, checkout: Path = ROOT) -> list[Row]:
     """Every host of this checkout, half made ones too."""
     lab = open_lab(print, checkout)
-    if packages.missing_packages(packages.RUNNING[:1]):
-        return []
     return [_row(lab, host) for host in _known(lab)]
 
 
@@ -139,37 +155,27 @@ def open_lab(say: Say, checkout: Path) -> Lab:
     return Lab(Root(machine.look()), Store(checkout), say)
 
 
-def _is_up(lab: Lab, host: str, base: str) -> bool:
+def _is_up(lab: Lab, host: str, wish: Wish) -> bool:
     """Whether there is a whole host to go on with; it is started where it stands still."""
     record = lab.store.read(host)
-    rows = boot.found(lab.root, lab.names(host).labels)
-    if record is None or not rows or not (lab.store.host(host) / KEY).exists():
+    if record is None:
         return False
-    if base not in (image.AUTO, record.base):
+    if record.kind != wish.kind:
         raise HostproofError(
-            f"{host} is there, made from {record.base}, not from {base}",
-            where=f"container {record.container}",
-            mend=f"Run lab.down --name {host} first.",
+            f"{host} is there, a host of the kind {record.kind}",
+            where=record.folder,
+            mend=f"Run lab.down --name {host} first, or ask for --kind {record.kind}.",
         )
-    if rows[0]["State"] != "running":
-        lab.say(f"{host}: was stopped, starting it again")
-        boot.start_again(lab.root, lab.names(host))
-    elif record.image != image.tag(image.BASES[record.base]):
-        lab.say(f"{host}: made from an older recipe; lab.down and lab.up renew it")
-    return True
+    return lab.kinds[wish.kind].gone_on_with(record, wish)
 
 
-def _create(lab: Lab, host: str, base: image.Base) -> Record:
-    """A container that begins to boot. What a crashed run left of it goes first."""
-    names = lab.names(host)
+def _create(lab: Lab, host: str, wish: Wish) -> Record:
+    """A host that begins to boot. What a crashed run left of it goes first."""
     _take_away(lab, host)
-    name = image.build(lab.root, base, lab.say)
-    folder = lab.store.host(host)
-    folder.mkdir(mode=0o700, parents=True)
     taken = [record.port for record in lab.store.records()]
-    port = boot.create(lab.root, names, name, taken)
+    record = lab.kinds[wish.kind].create(host, lab.store.host(host), wish, taken)
     lab.say(f"{host}: booting")
-    return Record(host, names.container, name, base.name, base.python, port, str(folder), "")
+    return record
 
 
 def _adopted(lab: Lab, host: str) -> Record:
@@ -201,16 +207,15 @@ def _take_away(lab: Lab, host: str) -> None:
     if record:
         (folder / "state.json").unlink(missing_ok=True)
         _write_inventory(lab, record.inventory)
-    boot.remove(lab.root, lab.names(host))
+    for kind in lab.kinds.values():
+        kind.remove(host)
     if folder.exists():
         shutil.rmtree(folder)
 
 
 def _known(lab: Lab) -> list[str]:
-    """By folder, container or volume, so that nothing is forgotten that a crash left."""
-    checkout = lab.names(FIRST).labels[1:]
-    rows = [*boot.found(lab.root, checkout), *boot.found_volumes(lab.root, checkout)]
-    return sorted({*lab.store.names(), *(row["Labels"][HOST_LABEL] for row in rows)})
+    """By folder, container, volume or process, so that nothing is forgotten that a crash left."""
+    return sorted({*lab.store.names(), *(host for kind in lab.kinds.values() for host in kind.known())})
 
 
 def _check_known(name: str, known: Sequence[str]) -> None:
@@ -221,8 +226,9 @@ def _check_known(name: str, known: Sequence[str]) -> None:
 
 def _row(lab: Lab, host: str) -> Row:
     record = lab.store.read(host)
-    rows = boot.found(lab.root, lab.names(host).labels)
-    state = str(rows[0]["State"]) if rows else "no container"
+    kind = lab.kind_of(host)
+    nothing = "switched off" if kind == VM else "no container"
+    state = (lab.kinds[kind].state(host) if kind else "") or nothing
     if record is None:
-        return Row(host, f"half made ({state})", None, "", "")
-    return Row(host, state, record.port, record.base, record.inventory)
+        return Row(host, kind, f"half made ({state})", None, "", "")
+    return Row(host, kind, state, record.port, record.base, record.inventory)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from hostproof.errors import HostproofError
-from lab.records import Record, replace_file
+from lab.records import VM, Record, replace_file
 
 HEADER: Final = "# Written by lab.up, rewritten by lab.up and lab.down: edits are lost.\n"
 
@@ -35,8 +35,13 @@ def is_ours(path: Path) -> bool:
 
 
 def text(records: Sequence[Record]) -> str:
+    """Virtual hosts are in a group of their own below `lab`, so that what is said for it wins."""
     hosts = {record.name: host(record) for record in sorted(records, key=lambda record: record.name)}
-    tree = {"all": {"children": {"inference_hosts": {"children": {"lab": {"hosts": hosts}}}}}}
+    virtual = {record.name for record in records if record.kind == VM}
+    lab: dict[str, Any] = {"hosts": {name: told for name, told in hosts.items() if name not in virtual}}
+    if virtual:
+        lab["children"] = {"lab_vm": {"hosts": {name: hosts[name] for name in hosts if name in virtual}}}
+    tree = {"all": {"children": {"inference_hosts": {"children": {"lab": lab}}}}}
     return HEADER + "---\n" + yaml.safe_dump(tree, sort_keys=False, width=1000)
 
 
@@ -49,8 +54,10 @@ def host(record: Record) -> dict[str, Any]:
         "ansible_ssh_private_key_file": record.key,
         "ansible_ssh_common_args": shlex.join(trust(record)),
         "ansible_python_interpreter": "/usr/bin/python3",
-        # Its kernel is the machine's: roles change kernel settings only when told that they may.
-        "hostproof_lab_container": True,
+        # An emulated processor takes seconds for a key exchange.
+        **({"ansible_timeout": 60} if record.kind == VM else {}),
+        # A container's kernel is the machine's: roles change kernel settings only when told that they may.
+        "hostproof_lab_container": record.kind != VM,
         # The interpreter that a wheelhouse for this host is made for.
         "hostproof_lab_python": record.python,
     }

@@ -11,6 +11,7 @@ from lab.machine import Machine
 
 TASK: Final = "lab.up"
 RUNNING: Final = (*checks.PODMAN, checks.SSH, checks.Tool("ssh-keygen", "openssh-client"))
+VIRTUAL: Final = (*checks.VM, checks.SSH, checks.Tool("ssh-keygen", "openssh-client"))
 RUNC: Final = "runc"
 
 

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +15,16 @@ SCHEMA: Final = "hostproof.lab/1"
 RECORD: Final = "state.json"
 KEY: Final = "key"
 KNOWN_HOSTS: Final = "known_hosts"
+CONTAINER: Final = "container"
+VM: Final = "vm"
 
 
 @dataclass(frozen=True)
 class Record:
-    """A host that came up. Written last: a folder without it is a host that is half made."""
+    """A host that came up. Written last: a folder without it is a host that is half made.
+
+    `container` is what it is called on this machine, as container or as QEMU's guest; `nodes` are a vm's NUMA nodes.
+    """
 
     name: str
     container: str
@@ -29,6 +34,8 @@ class Record:
     port: int
     folder: str
     inventory: str
+    kind: str = CONTAINER
+    nodes: int = 0
 
     @property
     def key(self) -> str:
@@ -63,7 +70,8 @@ class Store:
         except (FileNotFoundError, ValueError):
             return None
         known = {field.name for field in fields(Record)}
-        if not isinstance(data, dict) or data.pop("schema", "") != SCHEMA or set(data) != known:
+        needed = {field.name for field in fields(Record) if field.default is MISSING}
+        if not isinstance(data, dict) or data.pop("schema", "") != SCHEMA or not needed <= set(data) <= known:
             return None
         return Record(**data)
 

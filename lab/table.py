@@ -10,8 +10,8 @@ from lab.hosts import Row
 
 
 def of(rows: Sequence[Row]) -> Table:
-    made = Table("host", "state", "ssh", "made from", "inventory")
+    made = Table("host", "kind", "state", "ssh", "made from", "inventory")
     for row in rows:
         port = f"127.0.0.1:{row.port}" if row.port else "-"
-        made.add_row(row.name, row.state, port, row.base or "-", row.inventory or "-")
+        made.add_row(row.name, row.kind or "-", row.state, port, row.base or "-", row.inventory or "-")
     return made

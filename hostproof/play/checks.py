@@ -41,6 +41,13 @@ MMDEBSTRAP = (
     Tool("mmdebstrap", "mmdebstrap"),
     Tool("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
 )
+VM = (
+    Tool("qemu-system-x86_64", "qemu-system-x86"),
+    Tool("qemu-img", "qemu-utils"),
+    Tool("mke2fs", "e2fsprogs"),
+    *MMDEBSTRAP,
+)
+"""For virtual lab hosts. GRUB comes with the guest."""
 LAB = (*PODMAN, *HOST, Tool("ssh-keygen", "openssh-client"), *MMDEBSTRAP)
 LINT = (Tool("shellcheck", "shellcheck"), Tool("git", "git"))
 
