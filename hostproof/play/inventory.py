@@ -120,6 +120,8 @@ def read(checkout: Checkout) -> Inventory:
             text=True,
             timeout=READ_LIMIT_SECONDS,
             check=False,
+            # ssh may have left the terminal non-blocking, which Ansible refuses.
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as error:
         raise HostproofError(

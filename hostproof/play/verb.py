@@ -53,10 +53,11 @@ def guarded(call: Callable[[], Ending]) -> Ending:
 
 @contextlib.contextmanager
 def _stopping_by_signal() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind like Ctrl-C, so that every `finally` on the way cleans up."""
+    """SIGTERM and SIGHUP unwind like Ctrl-C, so that every `finally` on the way cleans up. So does Ctrl-C itself
+    where the caller had it ignored, as shells do for what they start in the background."""
     before = {
         number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGTERM, signal.SIGHUP)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield

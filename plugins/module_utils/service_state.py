@@ -44,6 +44,11 @@ class Service:
         return self.active in ("active", "reloading")
 
     @property
+    def starts(self) -> bool:
+        """On its way up for the first time; one that died and waits for its next try is not."""
+        return self.active == "activating" and not self.gave_up
+
+    @property
     def gave_up(self) -> bool:
         """Its process ended by itself. `auto-restart`: systemd is about to try again."""
         return self.active == "failed" or self.sub.startswith("auto-restart")
@@ -83,7 +88,7 @@ def action(service: Service, wanted: str, newest_file: float) -> Action:
     """
     if wanted == "stopped":
         return "none" if service.active in ("", "inactive") else "stop"
-    if not service.runs:
+    if not service.runs and not service.starts:
         return "start" if service.active == "inactive" else "restart"
     return "restart" if service.began < newest_file else "none"
 

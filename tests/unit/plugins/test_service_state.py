@@ -95,3 +95,10 @@ def test_the_end_of_a_log() -> None:
     assert service_state.log_tail(journal, lines=2) == "line 98\nline 99"
     assert service_state.log_tail("x" * 500, width=10) == "x" * 10 + "…"
     assert service_state.log_tail("\n \n") == "(its log is empty)"
+
+
+def test_one_that_still_starts_is_left_to_it_unless_its_files_changed_since() -> None:
+    shown = "LoadState=loaded\nActiveState=activating\nSubState=start\nExecMainStartTimestamp=Wed 2026-11-25 02:00:00.000000 UTC\n"
+    service = service_state.parse(shown)
+    assert service_state.action(service, "started", service.began - 1) == "none"
+    assert service_state.action(service, "started", service.began + 1) == "restart"
