@@ -85,7 +85,11 @@ def stages(root: Path) -> tuple[Stage, ...]:
         Stage("unit", (("pytest", "tests/unit"),)),
         Stage("integration", (("pytest", "tests/integration", "-m", "not lab"),), (checks.SSH,)),
         Stage("lab", (("pytest", "tests/integration", "-m", "lab"),), checks.LAB),
-        Stage("molecule", (("molecule", "test", "--scenario-name", "default"),), checks.LAB),
+        Stage(
+            "molecule",
+            tuple(("molecule", "test", "--scenario-name", name) for name in ("default", "tuning")),
+            checks.LAB,
+        ),
         Stage("e2e", (("invoke", "demo", "--name", "e2e", "--setup", "cpu"),), checks.LAB),
     )
 
