@@ -22,6 +22,7 @@ from lab import hosts as lab_hosts
 from lab import image as lab_image
 from lab import kinds as lab_kinds
 from lab import table as lab_table
+from lab.gpu import profiles as lab_profiles
 from lab.stage import Stage
 
 YES = "install missing system packages (root does so unasked)"
@@ -160,6 +161,7 @@ def show(_: Context, keep: bool = False, name: str = "demo", setup: str = "", ye
         "kind": "container, or vm: slower, with a kernel, GRUB and NUMA nodes of its own",
         "base": f"what a container is made from: {', '.join((lab_image.AUTO, *lab_image.BASES))}",
         "nodes": "NUMA nodes of a vm",
+        "gpu": f"a card that is not there, and its driver's packages: {', '.join(lab_profiles.names())}",
         "yes": YES,
     }
 )
@@ -171,6 +173,7 @@ def up(
     base: str = lab_image.AUTO,
     nodes: str = str(lab_kinds.NODES),
     *,
+    gpu: str = "",
     yes: bool = False,
 ) -> Ending:
     """Start throwaway hosts."""
@@ -183,6 +186,7 @@ def up(
         kind=kind,
         base=base,
         nodes=lab_hosts.counted(nodes, "--nodes"),
+        gpu=gpu,
         install=install,
     )
     names = " ".join(f"--host {record.name}" for record in made)

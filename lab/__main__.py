@@ -10,6 +10,7 @@ from pathlib import Path
 from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
 from lab import hosts, image
+from lab.gpu import profiles
 from lab.kinds import KINDS, NODES
 
 
@@ -23,6 +24,9 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--count", type=int, default=1, help="how many, numbered on from the name")
     up.add_argument("--kind", default=KINDS[0], choices=KINDS, help="vm: with a kernel of its own")
     up.add_argument("--nodes", type=int, default=NODES, help="NUMA nodes of a vm")
+    up.add_argument(
+        "--gpu", default="", help=f"a stand-in: {', '.join(profiles.names())}, or a profile's file"
+    )
     up.add_argument("--base", default=image.AUTO, help=f"{image.AUTO}, {', '.join(image.BASES)}")
     up.add_argument("--inventory", type=Path, help="instead of inventory/lab.yml")
     up.add_argument("--yes", action="store_true", help="install missing system packages")
@@ -46,6 +50,7 @@ def run(wanted: argparse.Namespace) -> int:
             kind=wanted.kind,
             base=wanted.base,
             nodes=wanted.nodes,
+            gpu=wanted.gpu,
             inventory_file=wanted.inventory,
             install=wanted.yes,
         )

@@ -13,6 +13,7 @@ from hostproof.errors import HostproofError
 from lab import container, image, inventory, machine
 from lab.container import Names
 from lab.containers import Containers
+from lab.gpu import install as gpus
 from lab.kinds import KINDS, NODES, Kind, Wish
 from lab.podman import Root
 from lab.records import CONTAINER, VM, Record, Store
@@ -77,13 +78,15 @@ def up(
     kind: str = CONTAINER,
     base: str = image.AUTO,
     nodes: int = NODES,
+    gpu: str = "",
     inventory_file: Path | None = None,
     install: bool = False,
     checkout: Path = ROOT,
 ) -> list[Record]:
     """Hosts that answer a log-in: new ones, or those that are there. `install` allows apt-get.
 
-    A host that is half made is made anew; one that was stopped is started again. `nodes` counts for `vm` alone.
+    A host that is half made is made anew; one that was stopped is started again. `nodes` counts for `vm` alone; `gpu` is a
+    profile of lab/gpu.
     """
     hosts = container.host_names(name, count)
     if kind not in KINDS:
@@ -91,6 +94,7 @@ def up(
             f"unknown kind of host {kind!r}", where="--kind", mend=f"Known: {', '.join(KINDS)}."
         )
     lab = open_lab(say, checkout)
+    profile = gpus.ready(gpu, kind, install=install)
     wish = Wish(kind, base, nodes, install)
     ready = lab.kinds[kind].ready(wish)
     target = (inventory_file or checkout / "inventory" / "lab.yml").absolute()
@@ -102,6 +106,8 @@ def up(
         for host in hosts:
             record = made.get(host) or _adopted(lab, host)
             lab.kinds[kind].settle(record)
+            if profile:
+                record = gpus.put(record, gpu, profile, say)
             _enlist(lab, record, str(target))
             say(f"{host}: up, ssh on 127.0.0.1 port {record.port}, in {target}")
         return [_adopted(lab, host) for host in hosts]

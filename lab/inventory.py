@@ -41,6 +41,10 @@ def text(records: Sequence[Record]) -> str:
     lab: dict[str, Any] = {"hosts": {name: told for name, told in hosts.items() if name not in virtual}}
     if virtual:
         lab["children"] = {"lab_vm": {"hosts": {name: hosts[name] for name in hosts if name in virtual}}}
+    gpus: dict[str, Any] = {record.name: {} for record in records if record.gpu}
+    if gpus:
+        # Named again, for variables that count where there is a GPU.
+        lab["children"] = {**lab.get("children", {}), "lab_gpu": {"hosts": gpus}}
     tree = {"all": {"children": {"inference_hosts": {"children": {"lab": lab}}}}}
     return HEADER + "---\n" + yaml.safe_dump(tree, sort_keys=False, width=1000)
 
@@ -60,6 +64,7 @@ def host(record: Record) -> dict[str, Any]:
         "hostproof_lab_container": record.kind != VM,
         # The interpreter that a wheelhouse for this host is made for.
         "hostproof_lab_python": record.python,
+        **({"hostproof_lab_gpu": record.gpu, "hostproof_lab_gpu_key": record.gpu_key} if record.gpu else {}),
     }
 
 

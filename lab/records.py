@@ -36,6 +36,10 @@ class Record:
     inventory: str
     kind: str = CONTAINER
     nodes: int = 0
+    gpu: str = ""
+    """The profile of a stand-in GPU, as `--gpu` named it."""
+    gpu_key: str = ""
+    """Fingerprint of the key that its repositories are signed with."""
 
     @property
     def key(self) -> str:

@@ -20,6 +20,7 @@ from lab.parts.run import run
 
 HERE: Final = Path(__file__).parent
 SOURCE: Final = HERE / "source"
+MADE_BY: Final = ("package", "driver_packages", "toolkit_packages", "repository")
 ARCHIVE: Final = "repository.tar"
 TOOLS: Final = (
     checks.Tool("gcc", "gcc"),
@@ -41,10 +42,14 @@ LICENSES: Final = {"open": "Dual MIT/GPL", "proprietary": "NVIDIA"}
 MEND: Final = "See what the command says; `rm -r` of the part's folder in the cache makes it anew."
 
 
+def running() -> str:
+    """A container runs this machine's kernel, and its driver's modules are of that name."""
+    return os.uname().release
+
+
 def the_part() -> Part:
-    """For this machine's kernel: a lab host runs it, and its driver's modules are of that name."""
-    release = os.uname().release
-    sources = [*sorted(SOURCE.iterdir()), *sorted(HERE.glob("*.py"))]
+    release = running()
+    sources = [*sorted(SOURCE.iterdir()), *(HERE / f"{name}.py" for name in MADE_BY)]
     return Part(
         folder=paths.cache() / "gpu-repository",
         title="repositories of stand-in NVIDIA packages",
