@@ -15,7 +15,7 @@ from hostproof.exits import ExitStatus
 from hostproof.play import inventory, passport, recordings, verbs
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending, of_facts
-from hostproof.shared.facts import gather, recording
+from hostproof.shared.facts import gather, gpu, recording
 from hostproof.shared.facts.model import Facts
 
 HERE = "this machine"
@@ -78,9 +78,9 @@ def _check(asked: Asked) -> None:
 
 def _from_tree(root: str) -> Looked:
     if not root:
-        return Looked(*recording.record())
+        return Looked(*recording.record_all(gpu.asking()))
     with recordings.opened(Path(root)) as folder:
-        return Looked(*recording.record(folder))
+        return Looked(*recording.record_all(gpu.asking(), folder))
 
 
 def _from_hosts(checkout: Checkout, asked: Asked) -> tuple[Ending, dict[str, Looked]]:
@@ -107,7 +107,10 @@ def read_kept(path: Path) -> Looked:
     """What the playbook kept of one host. Raises HostproofError if it is not what this version writes."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        return Looked(gather.from_json(raw["facts"]), raw["recording"])
+        told = raw["gpu"]
+        seen = gather.gpus_from_json({key: told[key] for key in ("gpus", "driver")})
+        facts = gather.with_gpus(gather.from_json(raw["facts"]), seen, told["unreadable"])
+        return Looked(facts, _merged(raw["recording"], told.get("recording", {})))
     except FileNotFoundError as error:
         raise HostproofError(
             "the host handed over no facts", where=str(path), mend="Is it in the group inference_hosts?"
@@ -116,3 +119,8 @@ def read_kept(path: Path) -> Looked:
         raise HostproofError(
             f"the host's facts cannot be read: {error}", where=str(path), mend="Run it again."
         ) from error
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> Mapping[str, Any]:
+    """Nothing where nothing was to be recorded."""
+    return recording.merged(one, other) if one and other else one

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hostproof.play import gpu_passport
+from hostproof.play.gpu_passport import UNKNOWN, Line, size
 from hostproof.shared.facts.model import Facts, Link, Pool
 
-UNKNOWN = "unknown"
 SHOWN_UNREADABLE = 8
 SECTION, LABEL = 10, 14
 """Widths in a pipe."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the page."""
-
-    section: str
-    """Only where a section begins."""
-    label: str
-    text: str
-    worth_a_look: bool = False
 
 
 def show(console: Console, name: str, facts: Facts) -> None:
@@ -56,6 +45,8 @@ def lines(facts: Facts) -> Iterator[Line]:
         ("clock", _power(facts)),
         ("kernel", _kernel(facts)),
         ("PCIe", _pci(facts)),
+        ("GPU", gpu_passport.gpus(facts.gpus)),
+        ("driver", gpu_passport.driver(facts.driver)),
         ("system", _system(facts)),
         ("not read", _unreadable(facts)),
     ):
@@ -235,13 +226,3 @@ def _s(count: int) -> str:
 def memory_size(count: int) -> str:
     """No node and no host has none: 0 is what could not be read."""
     return size(count) if count else UNKNOWN
-
-
-def size(count: int) -> str:
-    """Bytes in binary units, as firmware and kernel count memory."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.4g} {unit}"
-        value /= 1024
-    return f"{value:.4g} TiB"

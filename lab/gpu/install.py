@@ -27,6 +27,7 @@ KEYRING: Final = "usr/share/keyrings/hostproof-lab-gpu.asc"
 SOURCES: Final = "etc/apt/sources.list.d/hostproof-lab-ubuntu.sources"
 PLACES: Final = {
     "lab-gpu": ("usr/local/sbin/lab-gpu", 0o755),
+    "lab-podman4": ("usr/local/sbin/lab-podman4", 0o755),
     "modprobe": ("usr/local/sbin/modprobe", 0o755),
     "rmmod": ("usr/local/sbin/rmmod", 0o755),
     "hostproof-gpu.service": ("etc/systemd/system/hostproof-gpu.service", 0o644),

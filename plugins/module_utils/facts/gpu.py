@@ -77,8 +77,9 @@ def _live(tree: Tree, ask: Ask, cards: bool) -> dict[str, Any]:
     # Where nothing of NVIDIA's is there, nothing is asked.
     there = cards or tree.exists(driver.SAID) or tree.exists(driver.LOADED)
     there = there or any(tree.exists(f"{folder}/{driver.LIBRARY}") for folder in driver.LIBRARY_FOLDERS)
-    said = ask.nvml() if there else {}
-    return {"schema": ANSWERS_SCHEMA, "nvml": said, "modinfo": ask.modinfo(driver.kernels(tree))}
+    if not there:
+        return {"schema": ANSWERS_SCHEMA, "nvml": {}, "modinfo": {}}
+    return {"schema": ANSWERS_SCHEMA, "nvml": ask.nvml(), "modinfo": ask.modinfo(driver.kernels(tree))}
 
 
 def _recorded(tree: Tree) -> dict[str, Any]:
@@ -132,9 +133,13 @@ def _nvml(said: Mapping[str, Any]) -> Nvml:
 def _put_together(tree: Tree, cards: tuple[PciDevice, ...], said: list[Any]) -> Iterator[Gpu]:
     """NVML's GPUs in its own order, then what only the bus knows of."""
     by_address = {card.address: card for card in cards}
-    for one in said[:MOST_GPUS]:
-        found = Values(_mapping(_mapping(one).get("values")), _mapping(one))
-        address = sysfs_address(found.text("bus_id"))
+    told = [Values(_mapping(_mapping(one).get("values")), _mapping(one)) for one in said[:MOST_GPUS]]
+    addresses = [sysfs_address(found.text("bus_id")) for found in told]
+    # A card that is lost has not even an address: it is the one that nobody else claims.
+    unclaimed = [address for address in by_address if address not in addresses]
+    if len(unclaimed) == addresses.count(""):
+        addresses = [address or unclaimed.pop(0) for address in addresses]
+    for found, address in zip(told, addresses, strict=True):
         yield _gpu(tree, by_address.pop(address, None), found, address)
     for address, card in by_address.items():
         yield _gpu(tree, card, Values({}, {}), address)

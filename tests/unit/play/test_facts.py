@@ -17,7 +17,8 @@ from hostproof.play import facts, inventory, passport, plan_root, recordings
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
 from hostproof.play.facts import Asked
-from hostproof.shared.facts import gather, recording
+from hostproof.shared.facts import gather, gpu, recording
+from hostproof.shared.facts.tree import Tree
 from tests.unit.facts.synthetic import Machine, build
 
 RECORDED = Path(__file__).parents[1] / "facts/recorded"
@@ -124,8 +125,15 @@ def test_several_hosts_are_an_object_by_host(root: Path) -> None:
 def test_what_a_host_handed_over(tmp_path: Path, root: Path) -> None:
     found, made = recording.record(root)
     path = tmp_path / "h.json"
-    path.write_text(json.dumps({"facts": gather.to_json(found), "recording": made}), encoding="utf-8")
-    assert facts.read_kept(path).facts == found
+    tree = Tree(root)
+    seen = gpu.look(tree, gpu.asking())
+    told = {**gather.gpus_to_json(seen), "unreadable": {"/x": "closed"}, "recording": recording.of(tree)}
+    kept = {"facts": gather.to_json(found), "recording": made, "gpu": told}
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    read = facts.read_kept(path)
+    assert read.facts == gather.with_gpus(found, seen, {"/x": "closed"})
+    assert read.facts.gpus[0].device_id == "10de:2bb4"
+    assert set(read.recording["files"]) == {*made["files"], *told["recording"]["files"]}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"facts": {"schema": "x"}, "recording": {}}'])
