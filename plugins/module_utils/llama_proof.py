@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .proof_types import Finding, GpuProcess, Proof
+from .facts.gpu_model import GpuProcess
+from .proof_types import Finding, Proof
 
 GPU: Final = "gpu"
 PARTIAL: Final = "partial"
@@ -227,7 +228,7 @@ def _missing(seen: Seen, expected: Expected) -> Iterator[Finding]:
 def _held(seen: Seen) -> int | None:
     """Bytes of VRAM; 0 where NVML does not tell the size; None without a process of the server."""
     own = [each for each in seen.processes or () if each.pid in seen.pids]
-    return sum(each.used_bytes or 0 for each in own) if own else None
+    return sum(each.vram_bytes or 0 for each in own) if own else None
 
 
 def _evidence(seen: Seen, expected: Expected) -> Iterator[str]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from . import vllm_log
-from .proof_types import Finding, GpuProcess, Proof
+from .facts.gpu_model import GpuProcess
+from .proof_types import Finding, Proof
 from .vllm_log import EMULATED, NATIVE, UNKNOWN, WEIGHT_ONLY, VllmLog
 
 CPU: Final = "cpu"
@@ -217,7 +218,7 @@ def _memory(seen: Seen, expected: Expected) -> Iterator[Finding]:
 def _own_vram(seen: Seen) -> int | None:
     """Bytes; 0 where NVML does not tell the size; None without a process of the server."""
     own = [each for each in seen.processes or () if each.pid in seen.pids]
-    return sum(each.used_bytes or 0 for each in own) if own else None
+    return sum(each.vram_bytes or 0 for each in own) if own else None
 
 
 def _graphs(seen: Seen, expected: Expected) -> Iterator[Finding]:
@@ -318,7 +319,7 @@ def _notes(seen: Seen) -> Iterator[Finding]:
         yield Finding("FlashInfer's compiled kernels do not fit: it compiles at each first start.", kernels)
     others = [each for each in seen.processes or () if each.pid not in seen.pids]
     if others:
-        held = sum(each.used_bytes or 0 for each in others) / GIB
+        held = sum(each.vram_bytes or 0 for each in others) / GIB
         yield Finding(
             f"{len(others)} other processes hold {held:.1f} GiB of VRAM.", "See ./inv status what they are."
         )

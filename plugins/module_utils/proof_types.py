@@ -19,15 +19,6 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class GpuProcess:
-    """One process on a GPU, as NVML lists it."""
-
-    pid: int
-    used_bytes: int | None
-    """None: NVML does not tell (in a container, or under MIG)."""
-
-
-@dataclass(frozen=True)
 class Proof:
     """One verdict, and why."""
 

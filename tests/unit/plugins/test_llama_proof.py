@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hostproof.shared import llama_proof
+from hostproof.shared.facts.gpu_model import GpuProcess
 from hostproof.shared.llama_proof import Expected, Seen
-from hostproof.shared.proof_types import GpuProcess, Proof
+from hostproof.shared.proof_types import Proof
 
 LOGS = Path(__file__).parent / "logs"
 GIB = 1024**3
@@ -23,7 +24,9 @@ def text(name: str) -> str:
 
 
 def seen(name: str, **changes: object) -> Seen:
-    known = Seen(llama_proof.parse(text(name)), processes=(GpuProcess(77, 30 * GIB),), pids=frozenset({77}))
+    known = Seen(
+        llama_proof.parse(text(name)), processes=(GpuProcess(77, vram_bytes=30 * GIB),), pids=frozenset({77})
+    )
     return dataclasses.replace(known, **changes)
 
 
@@ -34,20 +37,20 @@ def said(proof: Proof) -> str:
 @pytest.mark.parametrize(
     ("name", "processes", "verdict"),
     [
-        ("llama-b11434-gpu", (GpuProcess(77, 30 * GIB),), "gpu"),
-        ("llama-b11434-gpu", (GpuProcess(77, None),), "gpu"),
+        ("llama-b11434-gpu", (GpuProcess(77, vram_bytes=30 * GIB),), "gpu"),
+        ("llama-b11434-gpu", (GpuProcess(77, vram_bytes=None),), "gpu"),
         ("llama-b11434-gpu", None, "unproved"),
         ("llama-b11434-gpu", (), "cpu"),
-        ("llama-b11434-gpu", (GpuProcess(5, 30 * GIB),), "cpu"),
-        ("llama-b11434-gpu", (GpuProcess(77, 3 * GIB),), "unproved"),
-        ("llama-b3600-partial", (GpuProcess(77, 30 * GIB),), "partial"),
+        ("llama-b11434-gpu", (GpuProcess(5, vram_bytes=30 * GIB),), "cpu"),
+        ("llama-b11434-gpu", (GpuProcess(77, vram_bytes=3 * GIB),), "unproved"),
+        ("llama-b3600-partial", (GpuProcess(77, vram_bytes=30 * GIB),), "partial"),
         ("llama-b11434-no-driver", None, "cpu"),
         ("llama-b11669-cpu-asked-for-gpu", None, "cpu"),
         ("llama-b11669-quiet", None, "unproved"),
         ("llama-b11669-quiet", (), "cpu"),
-        ("llama-b11669-quiet", (GpuProcess(77, 30 * GIB),), "gpu"),
-        ("llama-b11669-quiet", (GpuProcess(77, 3 * GIB),), "unproved"),
-        ("llama-b11669-quiet", (GpuProcess(77, None),), "unproved"),
+        ("llama-b11669-quiet", (GpuProcess(77, vram_bytes=30 * GIB),), "gpu"),
+        ("llama-b11669-quiet", (GpuProcess(77, vram_bytes=3 * GIB),), "unproved"),
+        ("llama-b11669-quiet", (GpuProcess(77, vram_bytes=None),), "unproved"),
     ],
 )
 def test_a_verdict_a_log(name: str, processes: tuple[GpuProcess, ...] | None, verdict: str) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hostproof.shared import nvfp4_proof, vllm_log
+from hostproof.shared.facts.gpu_model import GpuProcess
 from hostproof.shared.nvfp4_proof import Canary, Expected, Seen
-from hostproof.shared.proof_types import GpuProcess, Proof
+from hostproof.shared.proof_types import Proof
 
 LOGS = Path(__file__).parent / "logs"
 GIB = 1024**3
@@ -25,7 +26,7 @@ def seen(name: str, **changes: object) -> Seen:
     """All that can be looked at, and all of it good but for the log."""
     known = Seen(
         log=vllm_log.parse(text(name)),
-        processes=(GpuProcess(4182, 88 * GIB),),
+        processes=(GpuProcess(4182, vram_bytes=88 * GIB),),
         pids=frozenset({4100, 4182}),
         canaries=GOOD,
     )
@@ -109,9 +110,9 @@ def test_a_native_server_is_proved_with_a_line_for_each_thing_looked_at() -> Non
             "canary_long came back wrong: '!!!!'",
         ),
         ({"processes": ()}, "NVML lists no process of the server"),
-        ({"processes": (GpuProcess(1, 88 * GIB),)}, "NVML lists no process of the server"),
+        ({"processes": (GpuProcess(1, vram_bytes=88 * GIB),)}, "NVML lists no process of the server"),
         (
-            {"processes": (GpuProcess(4182, 8 * GIB),)},
+            {"processes": (GpuProcess(4182, vram_bytes=8 * GIB),)},
             "hold 8.0 GiB of VRAM, less than its weights (21.9 GiB)",
         ),
     ],
@@ -156,7 +157,9 @@ def test_a_log_without_one_of_its_lines_proves_nothing(line: str) -> None:
 
 def test_vram_of_unknown_size_is_no_evidence_against() -> None:
     """NVML does not tell sizes in a container; that the process is listed is what counts."""
-    proof = nvfp4_proof.prove(seen("vllm-0.33.0-native", processes=(GpuProcess(4182, None),)), expected())
+    proof = nvfp4_proof.prove(
+        seen("vllm-0.33.0-native", processes=(GpuProcess(4182, vram_bytes=None),)), expected()
+    )
     assert proof.verdict == "native"
 
 
