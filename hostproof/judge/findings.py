@@ -17,6 +17,8 @@ INSTRUMENT_SHARE = 0.05
 """Of one core, over the whole measurement."""
 WIDE = 0.10
 """Quartiles further apart than this share of the median."""
+HEALTHY = 0.5
+"""Of the ceiling: healthy servers reach 55-70 % at batch 1 (docs/nvfp4-proof.md); below this something is mostly wrong."""
 SPEEDS = ("ttft", "generation_throughput")
 """Prompt throughput and performance factor are these two once more."""
 
@@ -25,6 +27,7 @@ def findings(result: Result) -> Iterator[str]:
     yield from _unchecked(result)
     yield from _disagreements(result)
     yield from _load(result)
+    yield from _far_below_the_ceiling(result.measurements)
     for measured in result.measurements:
         yield from _dependence(measured)
     yield from _spread(result.measurements)
@@ -71,6 +74,22 @@ def _load(result: Result) -> Iterator[str]:
         yield (
             f"the host was not idle before the start: load {before:.2f} on {cores} cores, "
             "so the figures may be too low"
+        )
+
+
+def _far_below_the_ceiling(measurements: Iterable[Measurement]) -> Iterator[str]:
+    """Decides nothing, as the figure may still be what was asked for."""
+    low = {
+        measured.cell: share
+        for measured in measurements
+        if measured.metric == "ceiling_fraction" and measured.samples
+        if (share := statistics.median_interval(measured.samples).value) < HEALTHY
+    }
+    if low:
+        told = ", ".join(f"{share:.0%} in {cell}" for cell, share in low.items())
+        yield (
+            f"generation reaches {told} of what the memory allows, and 55-70 % is usual: look for a weak kernel, missing CUDA "
+            "graphs, other weights than named, a model that runs its layers twice, a power limit"
         )
 
 

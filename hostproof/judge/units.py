@@ -17,6 +17,7 @@ LABELS = {
     "cpu_utilisation": "CPU use, mean of all cores",
     "peak_memory": "peak memory",
     "performance_factor": "performance factor (PF)",
+    "ceiling_fraction": "share of the ceiling",
     "failed_requests": "failed requests",
 }
 SIGNS = {"at_least": "≥", "at_most": "≤"}

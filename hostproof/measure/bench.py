@@ -116,14 +116,19 @@ class Bench:
         return {**exactly(cell.output_tokens), **self.dialect.running_count, **cache}
 
     def _length(self, text: str) -> int:
-        told = self.client.post_json("/tokenize", self.dialect.tokenize(self.client.model, text))
-        tokens = told.get("tokens") if isinstance(told, dict) else None
-        if not isinstance(tokens, list):
-            raise NoCounts(f"/tokenize answered {str(told)[:80]!r}")
-        return len(tokens)
+        return count_tokens(self.client, self.dialect, text)
 
     def _kv_cache_usage(self) -> float | None:
         return metrics_page.kv_cache_usage(self.page()) or None  # 0 while a request runs: not updated yet
+
+
+def count_tokens(client: Client, dialect: Dialect, text: str) -> int:
+    """By the server's own tokenizer. Raises NoCounts if it does not tell, SampleFailed if it does not answer."""
+    told = client.post_json("/tokenize", dialect.tokenize(client.model, text))
+    tokens = told.get("tokens") if isinstance(told, dict) else None
+    if not isinstance(tokens, list):
+        raise NoCounts(f"/tokenize answered {str(told)[:80]!r}")
+    return len(tokens)
 
 
 def _require_length(stream: Stream, cell: Cell) -> None:

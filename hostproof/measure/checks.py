@@ -1,4 +1,5 @@
-"""Behaviour that is tried before anything is timed. About the protocol, never about how clever the model is.
+"""Behaviour that is tried before anything is timed. About the protocol, and where asked for about whether the kernels compute
+rightly (canary.py); never about how clever the model is.
 
 All requests keep the prefix cache out, so that a greedy answer takes the same path through the model.
 """
@@ -9,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hostproof.measure import canary
+from hostproof.measure.bench import count_tokens
 from hostproof.measure.client import Answer, Client
 from hostproof.measure.dialect import Dialect, exactly, greedy
-from hostproof.measure.errors import BadStatus, SampleFailed
+from hostproof.measure.errors import BadStatus, SampleFailed, SampleVoid
 from hostproof.measure.ready import served_models
 from hostproof.measure.result import Check
 
@@ -34,6 +37,8 @@ class Checker:
     salt: str
     limit_seconds: float = SECONDS
     """For one answer."""
+    canaries: bool = False
+    """Whether questions with known answers are asked too: a model must be able to answer them."""
 
     def all(self, first: Answer) -> Iterator[Check]:
         """`first` is the answer that made the server count as ready."""
@@ -51,11 +56,14 @@ class Checker:
         yield self._tried("streamed_equals_whole", lambda: self._streamed(whole))
         yield self._tried("stop", lambda: self._stop(whole))
         yield self._tried("eos", self._eos)
+        if self.canaries:
+            yield self._tried("canary_short", self._canary_short)
+            yield self._tried("canary_long", self._canary_long)
 
     def _tried(self, name: str, attempt: Attempt) -> Check:
         try:
             passed, detail = attempt()
-        except SampleFailed as error:
+        except (SampleFailed, SampleVoid) as error:
             return Check(name, False, str(error))
         return Check(name, passed, detail)
 
@@ -108,6 +116,17 @@ class Checker:
                 tokens = answer.usage.completion if answer.usage else "?"
                 return True, f"{prompt!r} was answered and ended after {tokens} tokens"
         return False, f"{len(SHORT_PROMPTS)} short questions all ran into the limit of {EOS_TOKENS} tokens"
+
+    def _canary_short(self) -> tuple[bool, str]:
+        return canary.short_verdict([self._asked(question) for question in canary.SHORT])
+
+    def _canary_long(self) -> tuple[bool, str]:
+        asked = canary.long_questions(lambda text: count_tokens(self.client, self.dialect, text))
+        return canary.long_verdict(asked, [self._asked(question) for question in asked.questions])
+
+    def _asked(self, question: canary.Question) -> str:
+        extra = {**greedy(canary.ANSWER_TOKENS), **self._cold(question.text)}
+        return self.client.chat(question.text, extra, limit_seconds=self.limit_seconds).text
 
 
 def _max_tokens(whole: Answer) -> Check:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hostproof.measure import workload
+from hostproof.measure import canary, workload
 from hostproof.measure.errors import ConfigError
 from hostproof.measure.workload import Workload
 
 SERVER_SCHEMA = "hostproof.server/1"
 SERVERS = ("llama_server", "vllm_server")
-_KEYS = ("run_id", "host", "hardware", "setup", "server", "workload", "deadline_seconds")
+_KEYS = ("run_id", "host", "hardware", "setup", "server", "workload", "deadline_seconds", "canary")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,9 @@ class Server:
     context: int
     release: str
     flags: Mapping[str, str]
+    ceiling: float = 0.0
+    """tok/s that the memory's bandwidth allows; 0: not known."""
+    ceiling_why: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Config:
     workload: Workload
     workload_raw: Mapping[str, Any]
     deadline_seconds: float
+    canary: bool = False
+    """Whether questions with known answers are asked."""
 
 
 def read(path: Path) -> Config:
@@ -65,12 +70,14 @@ def parse(raw: object) -> Config:
     work = workload.parse(top.get("workload"))
     server = _server(top.get("server"))
     _fits(work, server)
+    canaries = _yes(top, "canary", server)
     return Config(
         **{key: _text(top, key, "config") for key in ("run_id", "host", "hardware", "setup")},
         server=server,
         workload=work,
         workload_raw=workload.mapping(top["workload"], "workload"),
         deadline_seconds=_positive(top, "deadline_seconds", "config"),
+        canary=canaries,
     )
 
 
@@ -97,7 +104,32 @@ def _server(raw: object) -> Server:
         context=workload.whole(server, "context", "server", least=1),
         release=_text(server, "release", "server", empty=True),
         flags={str(k): str(v) for k, v in workload.mapping(server.get("flags"), "server.flags").items()},
+        **_ceiling(server.get("ceiling")),
     )
+
+
+def _ceiling(raw: object) -> dict[str, Any]:
+    """Optional: whoever knows the GPU and the model's bytes writes it."""
+    if not raw:
+        return {}
+    ceiling = workload.mapping(raw, "server.ceiling")
+    workload.only(ceiling, ("tokens_per_second", "why"), "server.ceiling")
+    return {
+        "ceiling": _positive(ceiling, "tokens_per_second", "server.ceiling"),
+        "ceiling_why": _text(ceiling, "why", "server.ceiling"),
+    }
+
+
+def _yes(top: Mapping[str, Any], key: str, server: Server) -> bool:
+    value = top.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"config.{key}", f"must be true or false, not {value!r}")
+    need = canary.LONG_TOKENS + canary.ROOM
+    if value and need > server.context:
+        raise ConfigError(
+            f"config.{key}", f"takes {need} tokens of context, the server has {server.context}; leave it out"
+        )
+    return value
 
 
 def _fits(work: Workload, server: Server) -> None:

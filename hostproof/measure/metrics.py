@@ -22,6 +22,8 @@ class Circumstances:
     memory_problem: str
     kv_capacity: float | None
     """Tokens that the KV cache holds, if known: one sequence alone owns it, so its tokens are the usage."""
+    ceiling: float = 0.0
+    """tok/s that the memory's bandwidth allows; 0: not known."""
 
 
 def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]:
@@ -46,6 +48,7 @@ def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]
     yield take("cpu_utilisation", _mean_of_cores, "/proc/stat")
     yield take("peak_memory", lambda run: run.observed.memory, about.memory_source, about.memory_problem)
     yield take("performance_factor", _factor(about.parameters_billion))
+    yield _fraction(take, about.ceiling)
     yield take("failed_requests", lambda run: None if run.void else float(bool(run.failed)))
 
 
@@ -120,6 +123,14 @@ def _share_of(capacity: float) -> Callable[[Stream], float | None]:
 def _mean_of_cores(run: Run) -> float | None:
     cores = run.observed.cores
     return sum(cores.values()) / len(cores) if cores else None
+
+
+def _fraction(take: _Taker, ceiling: float) -> Measurement:
+    metric = "ceiling_fraction"
+    if not ceiling:
+        why = take.why_nothing() or "the ceiling of this model on this hardware is not known"
+        return take.nothing(metric, why, "derived")
+    return take(metric, _factor(ceiling), "derived")
 
 
 def _factor(parameters_billion: float) -> Of:

@@ -26,10 +26,12 @@ METRICS: Mapping[str, str] = {
     "cpu_utilisation": "ratio",
     "peak_memory": "bytes",
     "performance_factor": "tok/s/B",
+    "ceiling_fraction": "ratio",
     "failed_requests": "requests",
 }
 """Metric name → unit. `latency_at_<N>` (seconds from sending the request to its N-th output token) is a
-family, see `unit_of`. A ratio is 0..1; `performance_factor` is generation tok/s per billion parameters."""
+family, see `unit_of`. A ratio is 0..1; `performance_factor` is generation tok/s per billion parameters,
+`ceiling_fraction` generation tok/s by the tok/s that the memory's bandwidth allows (`Setup.ceiling`)."""
 
 LATENCY_AT = "latency_at_"
 
@@ -58,6 +60,10 @@ class Setup:
     parameters_billion: float
     flags: Mapping[str, str] = field(default_factory=dict)
     """The server's arguments as it was started, secrets left out."""
+    ceiling: float = 0.0
+    """tok/s that the memory's bandwidth allows at batch 1, by the bytes read for a token; 0: not known."""
+    ceiling_why: str = ""
+    """With its figures: `22.73 GB a token at 1,792 GB/s (…)`."""
 
 
 @dataclass(frozen=True)

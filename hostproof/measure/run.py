@@ -82,7 +82,7 @@ def measure(config: Config, voice: Voice) -> Result:
     gpus = gpu.find()
     first = ready.wait(client, min(READY_SECONDS, config.deadline_seconds))
     about = environment.gather(client, dialect, config.server, gpus, __version__) | {"prompt_seed": seed}
-    checker = Checker(client, dialect, f"{seed}/checks", min(SECONDS, config.deadline_seconds))
+    checker = Checker(client, dialect, f"{seed}/checks", min(SECONDS, config.deadline_seconds), config.canary)
     checks = tuple(_told(checker.all(first), voice))
     page = _first_page(client)
     bench = Bench(
@@ -153,14 +153,14 @@ def _first_page(client: Client) -> Page:
 
 
 def _result(found: Found) -> Result:
-    config, server = found.config, found.config.server
+    config = found.config
     done, bench = found.measured.done, found.bench
     cold = remarks.cold_check(done)
     return Result(
         run_id=config.run_id,
         host=config.host,
         hardware=config.hardware,
-        setup=Setup(config.setup, server.server, server.model, server.parameters_billion, server.flags),
+        setup=_setup(config),
         workload=config.workload_raw,
         started=found.started,
         finished=_now(),
@@ -173,6 +173,19 @@ def _result(found: Found) -> Result:
     )
 
 
+def _setup(config: Config) -> Setup:
+    server = config.server
+    return Setup(
+        name=config.setup,
+        server=server.server,
+        model=server.model,
+        parameters_billion=server.parameters_billion,
+        flags=server.flags,
+        ceiling=server.ceiling,
+        ceiling_why=server.ceiling_why,
+    )
+
+
 def _circumstances(found: Found) -> metrics.Circumstances:
     server, bench = found.config.server, found.bench
     return metrics.Circumstances(
@@ -180,6 +193,7 @@ def _circumstances(found: Found) -> metrics.Circumstances:
         memory_source=bench.unit.source,
         memory_problem=bench.unit.problem or "the processes of the unit cannot be read",
         kv_capacity=found.kv_capacity,
+        ceiling=server.ceiling,
     )
 
 

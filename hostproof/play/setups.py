@@ -20,6 +20,8 @@ from hostproof.measure.workload import Workload, parse
 from hostproof.play.inventory import listing, nearest
 
 SETUP_KEYS = ("title", "server", "workload")
+CANARY = "canary"
+"""An optional key: whether questions with known answers are asked."""
 SETUPS = "validation_setups"
 
 
@@ -97,15 +99,17 @@ def _wish(name: str, wish: object, where: str) -> Mapping[str, str]:
             "must be a mapping", where=where, mend=f"Write {{{', '.join(f'{k}: …' for k in SETUP_KEYS)}}}."
         )
     for key in wish:
-        if key not in SETUP_KEYS:
+        if key not in (*SETUP_KEYS, CANARY):
             raise HostproofError(
                 f"unknown key {key!r}",
                 where=where,
-                mend=f"{nearest(str(key), SETUP_KEYS)} Known: {', '.join(SETUP_KEYS)}.".strip(),
+                mend=f"{nearest(str(key), SETUP_KEYS)} Known: {', '.join((*SETUP_KEYS, CANARY))}.".strip(),
             )
     for key in SETUP_KEYS:
         if not isinstance(wish.get(key), str) or not wish[key].strip():
             raise HostproofError(f"{key} must be a text", where=where, mend="Write one.")
+    if not isinstance(wish.get(CANARY, False), bool):
+        raise HostproofError(f"{CANARY} must be true or false", where=where, mend="Leave the quotes out.")
     return {key: str(wish[key]) for key in SETUP_KEYS}
 
 
@@ -153,6 +157,7 @@ def _planned(
         "server": server,
         "workload": raw,
         "deadline_seconds": wishes.deadline_seconds,
+        "canary": wishes.setups[name].get(CANARY, False),
     }
     try:
         config.parse(made)

@@ -19,7 +19,7 @@ from hostproof.measure.result import LATENCY_AT, Measurement, Result
 from hostproof.report import plots, tables
 from hostproof.report.material import Material, Part
 from hostproof.report.ranking import remarks
-from hostproof.report.seed_tables import checkpoints, comparison, performance_factor
+from hostproof.report.seed_tables import ceiling, checkpoints, comparison, performance_factor
 from hostproof.report.seed_tables import latency as latency_table
 from hostproof.report.table import NOTHING, WORDS
 
@@ -78,7 +78,7 @@ def _context(material: Material) -> dict[str, object]:
         "throughput": [tables.throughput(part, result) for part, result in material.measured],
         "latency_plot": _latency(material),
         "latency": list(latency_table(material)),
-        "summary": [comparison(material), performance_factor(material)],
+        "summary": [comparison(material), performance_factor(material), *ceiling(material)],
         "cores": [
             (part, plots.cores(cores))
             for part, result in material.measured

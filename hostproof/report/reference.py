@@ -38,4 +38,8 @@ SETUPS = (
     ReferenceSetup("B: GPU nvfp4", "25–28", "Production", "agent / test generation / CI"),
     ReferenceSetup("C: Aider whole-edit", "0.6–8", "No", "–"),
 )
+MODEL_WORD, QUANTISATION_WORD = "40b", "nvfp4"
+"""Whose ceiling the article's TG may be held against: both occur in the model's name."""
+SPEED = (25.0, 28.0)
+"""TG of its config B, tok/s. The article names no ceiling."""
 LATENCIES = {200: "7–8 s", 400: "14–16 s", 800: "30 s"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hostproof.judge.statistics import median_interval, spread
 from hostproof.judge.units import figure, shown, span
@@ -79,6 +79,48 @@ def _speed_range(speed: Measurement | None) -> str:
     around = spread(speed.samples)
     ends = [figure(end) for end in (around.low, around.high)]
     return ends[0] if ends[0] == ends[1] else "–".join(ends)
+
+
+def ceiling(material: Material) -> Iterator[Table]:
+    """How near to what the memory allows; only where somebody could say what that is."""
+    known = [(part, result) for part, result in material.measured if result.setup.ceiling]
+    if not known:
+        return
+    rows = [_near(part, result) for part, result in known]
+    rows += [_theirs(each) for each in _same_model(result for _, result in known)]
+    columns = (*left("Config"), *right("TG (tok/s)", "Ceiling", "Share"), *left("Because"))
+    note = (
+        "The ceiling is the memory's bandwidth by the bytes read for each token, at batch 1; healthy servers reach 55–70 % of it. "
+        "Being as fast as the article and being near the ceiling are two questions with a threshold each."
+    )
+    yield Table("ceiling", "How near to the ceiling", columns, tuple(rows), note)
+
+
+def _near(part: Part, result: Result) -> Row:
+    speed, setup = decoding(result), result.setup
+    if speed is None:
+        return Row((part.title, "not measured", figure(setup.ceiling), NOTHING, setup.ceiling_why))
+    share = f"{median_interval(speed.samples).value / setup.ceiling:.0%}"
+    return Row((part.title, _speed_range(speed), figure(setup.ceiling), share, setup.ceiling_why))
+
+
+def _same_model(results: Iterable[Result]) -> Iterator[float]:
+    """The article's TG says something beside a ceiling of its own model alone."""
+    words = (reference.MODEL_WORD, reference.QUANTISATION_WORD)
+    for result in results:
+        if all(word in result.setup.model.lower() for word in words):
+            yield result.setup.ceiling
+            return
+
+
+def _theirs(most: float) -> Row:
+    low, high = (speed / most for speed in reference.SPEED)
+    their = next(each for each in reference.SETUPS if reference.QUANTISATION_WORD in each.config)
+    because = "its TG by the ceiling above; it names none"
+    return Row(
+        (f"{reference.SOURCE}, {their.config}", their.speed, figure(most), f"{low:.0%}–{high:.0%}", because),
+        muted=True,
+    )
 
 
 def performance_factor(material: Material) -> Table:

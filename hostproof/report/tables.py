@@ -9,7 +9,7 @@ from hostproof.judge.statistics import median_interval, percentile, spread
 from hostproof.judge.units import figure, label, shown, span, wanted
 from hostproof.measure.result import METRICS, Measurement, Result
 from hostproof.report.material import Material, Part
-from hostproof.report.seed_tables import comparison, latency, performance_factor
+from hostproof.report.seed_tables import ceiling, comparison, latency, performance_factor
 from hostproof.report.table import NOTHING, WORDS, Row, Table, left, right
 
 
@@ -21,6 +21,7 @@ def main_tables(material: Material) -> tuple[Table, ...]:
         *latency(material),
         comparison(material),
         *([performance_factor(material)] if material.measured else []),
+        *ceiling(material),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hostproof.judge.findings import findings
-from hostproof.measure.result import Agreement
+from hostproof.measure.result import Agreement, Measurement
 
 from .build import measured, result
 
@@ -76,3 +76,14 @@ def test_gaps_of_the_instrument_come_last() -> None:
     said = found(checks=(), gaps=("the GPU was not observed",))
     assert said[0].startswith("no behaviour was checked")
     assert said[-1] == "the GPU was not observed"
+
+
+def test_far_below_the_ceiling_is_told_with_what_to_look_for() -> None:
+    (said,) = found(measured("ceiling_fraction", (0.33, 0.34, 0.35)))
+    assert said.startswith("generation reaches 34% in decode of what the memory allows, and 55-70 % is usual")
+    assert "CUDA graphs" in said
+
+
+def test_near_the_ceiling_or_without_one_nothing_is_told() -> None:
+    assert found(measured("ceiling_fraction", (0.6,) * 6)) == []
+    assert found(Measurement("decode", "ceiling_fraction", (), problem="not known")) == []

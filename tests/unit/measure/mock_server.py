@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,6 +56,8 @@ class Script:
     ignores_key: bool = False
     metrics: str = ""
     words: list[str] = field(default_factory=lambda: list(WORDS))
+    answer: Callable[[str], str] | None = None
+    """What it says to a prompt, where it may end by itself."""
 
 
 @dataclass
@@ -154,6 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _tokens(self, body: dict[str, Any]) -> tuple[list[str], str]:
         script, asked = self.mock.script, body["max_tokens"] - self.mock.script.short_by
+        if script.answer and not body.get("ignore_eos"):
+            return [script.answer(body["messages"][0]["content"])], "stop"
         if not body.get("ignore_eos") and script.ends_after < asked:
             return [f" {word}" for word in script.words[: script.ends_after]], "stop"
         tokens = [f" {script.words[i % len(script.words)]}" for i in range(asked)]

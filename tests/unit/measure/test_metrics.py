@@ -206,3 +206,16 @@ def test_histograms_that_hold_a_failed_run_too_prove_nothing() -> None:
 
 def test_nothing_measured_agrees_with_nothing() -> None:
     assert list(agreements.agreements(CellRuns(CELL, ()), metrics_page.EMPTY, metrics_page.EMPTY)) == []
+
+
+def test_the_share_of_the_ceiling_is_speed_by_what_the_memory_allows() -> None:
+    found = by_name((good(),), ceiling=40.0)["ceiling_fraction"]
+    assert (found.samples, found.source, found.unit) == (pytest.approx((0.25,)), "derived", "ratio")
+
+
+def test_without_a_ceiling_its_share_says_so_and_a_failed_run_says_more() -> None:
+    assert by_name((good(),))["ceiling_fraction"].problem == (
+        "the ceiling of this model on this hardware is not known"
+    )
+    failed = by_name((Run(1, False, failed="HTTP 500"),))["ceiling_fraction"]
+    assert failed.problem == "none of 1 runs gave a sample; the last: HTTP 500"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,27 @@ def test_a_file_that_is_no_json_is_an_error(tmp_path: Path) -> None:
         config.read(file)
     file.write_text(json.dumps(build.config()), encoding="utf-8")
     assert config.read(file).setup == "gpu"
+
+
+CEILING = {"tokens_per_second": 78.84, "why": "22.73 GB a token at 1,792 GB/s"}
+
+
+def test_a_server_may_know_its_ceiling() -> None:
+    assert config.parse(build.config()).server.ceiling == 0
+    assert config.parse(build.config(server=build.server(ceiling={}))).server.ceiling == 0
+    server = config.parse(build.config(server=build.server(ceiling=CEILING))).server
+    assert (server.ceiling, server.ceiling_why) == (78.84, "22.73 GB a token at 1,792 GB/s")
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "said"),
+    [
+        (78.84, "server.ceiling: must be a mapping"),
+        ({**CEILING, "tokens_per_second": 0}, "server.ceiling.tokens_per_second: must be a number above 0"),
+        ({**CEILING, "why": ""}, "server.ceiling.why: must be a text"),
+        ({**CEILING, "unit": "tok/s"}, "server.ceiling.unit: unknown key"),
+    ],
+)
+def test_a_ceiling_that_is_none_is_refused(ceiling: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        config.parse(build.config(server=build.server(ceiling=ceiling)))

@@ -83,6 +83,14 @@ def test_a_plan_is_what_the_instrument_and_the_judge_need(wishes: Wishes) -> Non
     assert one.thresholds.key == ("lab", "cpu", "small")
 
 
+def test_a_setup_may_ask_for_the_canary(wishes: Wishes) -> None:
+    (without,) = setups.plan(wishes, files())
+    assert not config.parse(without.config).canary
+    asked = replace(wishes, setups={"cpu": {**CPU, "canary": True}})
+    (one,) = setups.plan(asked, files(context=8192))
+    assert config.parse(one.config).canary
+
+
 def test_no_key_is_in_the_configuration_only_where_it_lies(wishes: Wishes) -> None:
     (one,) = setups.plan(wishes, files())
     assert one.config["server"]["api_key_file"] == "/etc/hostproof/llama_server.key"
@@ -102,6 +110,8 @@ def test_chosen_setups_keep_the_inventory_s_order(wishes: Wishes) -> None:
         ({"setups": {"cpu": "llama"}}, "must be a mapping (validation_setups of host h1, key cpu)"),
         ({"setups": {"cpu": {**CPU, "wrkload": "x"}}}, "unknown key 'wrkload'"),
         ({"setups": {"cpu": {**CPU, "title": ""}}}, "title must be a text"),
+        ({"setups": {"cpu": {**CPU, "canary": "yes"}}}, "canary must be true or false"),
+        ({"setups": {"cpu": {**CPU, "canary": True}}}, "takes 4600 tokens of context, the server has 2048"),
         ({"setups": {"cpu": {"title": "A", "server": "llama_server"}}}, "workload must be a text"),
         ({"setups": {"../cpu": CPU}}, "'../cpu' is no name of a setup"),
         ({"setups": {"cpu": {**CPU, "workload": "quik"}}}, "no workload 'quik'"),

@@ -9,7 +9,7 @@ from hostproof.judge.verdict import judge_setup
 from hostproof.measure.result import Measurement
 from hostproof.report import tables
 from hostproof.report.material import Material
-from hostproof.report.seed_tables import comparison, latency, performance_factor
+from hostproof.report.seed_tables import ceiling, comparison, latency, performance_factor
 from hostproof.report.table import Row, Table
 from tests.unit.judge.build import epyc, measured, result, threshold, thresholds
 
@@ -145,3 +145,37 @@ def test_a_problem_is_never_a_figure() -> None:
     assert verdict.outcome is Outcome.UNMEASURED
     assert ours(comparison(material))[0][1] == "not measured"
     assert ours(performance_factor(material))[0][2:] == ("–", "–", "–")
+
+
+WHY = "22.73 GB a token at 1,792 GB/s"
+
+
+def near(model: str, ceiling_: float = 78.84) -> Material:
+    made = epyc()
+    made = replace(made, setup=replace(made.setup, model=model, ceiling=ceiling_, ceiling_why=WHY))
+    given = thresholds(threshold(bound=20.0), not_judged=build.NOT_JUDGED)
+    return Material(Verdict("r", (judge_setup(made, given),)), (made,), {"gpu": "B: GPU nvfp4"})
+
+
+def test_the_seed_s_speed_stands_beside_the_ceiling() -> None:
+    (table,) = ceiling(near("iquest-coder-v1-40b-instruct-nvfp4"))
+    our, their = rows(table)
+    assert (our[0], our[2], our[3], our[4]) == ("B: GPU nvfp4", "78.8", "35%", WHY)
+    assert their == (
+        "the article, B: GPU nvfp4",
+        "25–28",
+        "78.8",
+        "32%–36%",
+        "its TG by the ceiling above; it names none",
+    )
+    assert table.rows[1].muted
+
+
+def test_another_model_s_ceiling_says_nothing_of_the_article() -> None:
+    (table,) = ceiling(near("gemma-3-270m-bf16"))
+    assert len(table.rows) == 1
+
+
+def test_no_table_of_ceilings_where_none_is_known() -> None:
+    assert list(ceiling(near("iquest-coder-v1-40b-instruct-nvfp4", 0.0))) == []
+    assert list(ceiling(build.judged())) == []
