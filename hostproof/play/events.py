@@ -13,6 +13,8 @@ Event = Mapping[str, Any]
 Data = Mapping[str, Any]
 """An event's `event_data`."""
 
+NEEDS_REBOOT: Final = "needs-reboot"
+"""The state of a setting, as the module `knobs` begins its warning with it."""
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -214,7 +216,9 @@ def _booting(progress: Progress, data: Data) -> Progress:
     """Any task may say that a boot is needed; Ansible's own module for it says when there was one."""
     res, host = data.get("res") or {}, str(data.get("host", ""))
     if res.get("rebooted") is True:
-        return replace(progress, reboots=progress.reboots - {host})
+        # What was said to wait for it waits no more.
+        left = (w for w in progress.warnings if w.host != host or not w.text.startswith(NEEDS_REBOOT))
+        return replace(progress, reboots=progress.reboots - {host}, warnings=tuple(left))
     if res.get("reboot_required") is True:
         return replace(progress, reboots=progress.reboots | {host})
     return progress

@@ -116,6 +116,18 @@ def test_a_boot_is_pending_until_there_was_one() -> None:
     assert step(asked, ok("h1", rebooted=True)).reboots == frozenset()
 
 
+def test_a_boot_ends_what_was_said_to_wait_for_it() -> None:
+    said = fold(
+        [ok(host, warnings=["needs-reboot: cmdline:iommu = pt", "no clock"]) for host in ("h1", "h2")]
+    )
+    left = step(said, ok("h1", rebooted=True)).warnings
+    assert [(one.host, one.text) for one in left] == [
+        ("h1", "no clock"),
+        ("h2", "needs-reboot: cmdline:iommu = pt"),
+        ("h2", "no clock"),
+    ]
+
+
 def test_a_warning_is_kept_once_a_host_in_either_form_that_ansible_gives_it() -> None:
     seen = fold([ok("h1", warnings=["a", {"msg": "b"}]), ok("h1", warnings=["a"]), ok("h2", warnings=["a"])])
     assert [(one.host, one.role, one.text) for one in seen.warnings] == [
