@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from . import vllm_log
+from . import vllm_index, vllm_log
 from .facts.gpu_model import GpuProcess
 from .proof_types import Finding, Proof
 from .vllm_log import EMULATED, NATIVE, UNKNOWN, WEIGHT_ONLY, VllmLog
@@ -177,10 +177,17 @@ def _starts(seen: Seen, _: Expected) -> Iterator[Finding]:
 def _build(seen: Seen, expected: Expected) -> Iterator[Finding]:
     log = seen.log
     mend = "Restart vllm-server.service; if it stays so, provision again."
-    if log.version and expected.version and log.version != expected.version:
+    # What follows `+` but for the commit is the wheel's own (cu130, cpu), and the server need not repeat it.
+    if log.version and expected.version and _public(log.version) != _public(expected.version):
         yield Finding(f"vLLM {log.version} runs, and {expected.version} is pinned.", mend)
-    elif log.commit and expected.commit and not _same_commit(log.commit, expected.commit):
-        yield Finding(f"The running build is of commit {log.commit}, and {expected.commit} is pinned.", mend)
+        return
+    commit = expected.commit or vllm_index.commit_of(expected.version)
+    if log.commit and commit and not _same_commit(log.commit, commit):
+        yield Finding(f"The running build is of commit {log.commit}, and {commit} is pinned.", mend)
+
+
+def _public(version: str) -> str:
+    return version.partition("+")[0]
 
 
 def _same_commit(one: str, other: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from . import vllm_index
+
 NATIVE: Final = "native"
 WEIGHT_ONLY: Final = "weight-only"
 EMULATED: Final = "emulated"
@@ -132,8 +134,7 @@ class VllmLog:
     @property
     def commit(self) -> str:
         """The digits after `+g` in the version of a nightly build; empty for a release."""
-        found = re.search(r"\+g([0-9a-f]{7,40})", self.version)
-        return found[1] if found else ""
+        return vllm_index.commit_of(self.version)
 
     @property
     def classes(self) -> frozenset[str]:

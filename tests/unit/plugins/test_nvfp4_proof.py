@@ -173,6 +173,22 @@ def test_a_nightly_is_held_against_its_commit() -> None:
     assert "The running build is of commit 0123abcde, and fedcba9876" in against("fedcba9876" + "0" * 30)
 
 
+@pytest.mark.parametrize(
+    ("pinned", "same"),
+    [
+        ("0.33.1rc1.dev12+g0123abcde.cu130", True),
+        ("0.33.1rc1.dev12+g0123abcde", True),
+        ("0.33.1rc1.dev12", True),
+        ("0.33.1rc1.dev12+gfedcba987", False),
+        ("0.33.1rc1.dev13+g0123abcde", False),
+        ("0.33.1", False),
+    ],
+)
+def test_a_version_is_the_same_whatever_its_wheel_calls_its_cuda(pinned: str, same: bool) -> None:
+    told = said(nvfp4_proof.prove(seen("vllm-nightly-native-flashinfer-off"), expected(version=pinned)))
+    assert ("is pinned" not in told) == same
+
+
 def test_flashinfer_off_is_still_native_and_told() -> None:
     before = text("vllm-nightly-native-flashinfer-off")
     clean = "\n".join(line for line in before.splitlines() if "Unknown vLLM" not in line)
