@@ -248,16 +248,3 @@ def test_every_file_of_the_inventory_loads_and_fits_a_workload() -> None:
     for one in found.values():
         fitting = [w.name for w in workloads if {t.cell for t in one.thresholds} <= {c.name for c in w.cells}]
         assert fitting, one.file
-
-
-def test_as_fast_as_the_article_and_near_the_ceiling_are_two_thresholds_of_the_target() -> None:
-    """25 tok/s are 32 % of the ceiling: the floor of the second lies below the first, and both must hold."""
-    folder = Path(__file__).parents[3] / "inventory" / "thresholds"
-    wanted = (
-        "epyc-9175f-rtx-pro-6000-max-q",
-        "gpu",
-        "iquest-coder-v1-40b-instruct-nvfp4",
-    )
-    bounds = {(t.cell, t.metric): t.bound for t in thresholds.load(folder)[wanted].thresholds}
-    assert bounds["decode", "generation_throughput"] == 25
-    assert bounds["decode", "ceiling_fraction"] * 78.8 < 25
