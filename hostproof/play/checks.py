@@ -48,6 +48,9 @@ VM = (
     *MMDEBSTRAP,
 )
 """For virtual lab hosts. GRUB comes with the guest."""
+GCC = (Tool("gcc", "gcc"), Tool("/usr/include/stdio.h", "libc6-dev"))
+GPU = (*GCC, Tool("dpkg-deb", "dpkg"), Tool("apt-ftparchive", "apt-utils"), Tool("gpg", "gnupg"))
+"""For a lab host's GPU: its library is compiled, its packages are put into a signed repository."""
 LAB = (*PODMAN, *HOST, Tool("ssh-keygen", "openssh-client"), *MMDEBSTRAP)
 LINT = (Tool("shellcheck", "shellcheck"), Tool("git", "git"))
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from hostproof.shared.areas import every
 from hostproof.shared.areas.base import Option, Reason
 from hostproof.shared.areas.servers import FIELDS
-from hostproof.shared.facts import model
+from hostproof.shared.facts import gpu_model, model
 
 BEGIN, END = "<!-- made from the code: begin -->", "<!-- made from the code: end -->"
 UNDO = {
@@ -72,9 +73,9 @@ def _default(value: object) -> str:
 
 def facts() -> str:
     """Every key of the JSON with its type and what the type's own page says of it."""
-    classes = {
-        node.name: node for node in ast.parse(inspect.getsource(model)).body if isinstance(node, ast.ClassDef)
-    }
+    sources = (inspect.getsource(module) for module in (model, gpu_model))
+    parsed = (node for source in sources for node in ast.parse(source).body)
+    classes = {node.name: node for node in parsed if isinstance(node, ast.ClassDef)}
     rows = "\n".join(_rows("", classes["Facts"], classes))
     return f"| key | type | what |\n|---|---|---|\n{rows}"
 
@@ -87,7 +88,7 @@ def _rows(prefix: str, node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) 
         if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             said = " ".join(str(following.value.value).split())
         kind = ast.unparse(statement.annotation)
-        inner = next((name for name in classes if name in kind), "")
+        inner = next((word for word in re.findall(r"\w+", kind) if word in classes), "")
         key = prefix + statement.target.id
         if inner:
             said = said or " ".join((ast.get_docstring(classes[inner]) or "").split())

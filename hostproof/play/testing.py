@@ -68,9 +68,12 @@ class Said:
     last: str = ""
 
 
+SCRIPTS = ("inv", ".ci/run", *(f"lab/gpu/host/{name}" for name in ("modprobe", "rmmod", "lab-podman4")))
+
+
 def stages(root: Path) -> tuple[Stage, ...]:
     """In the order in which they run: the quick ones first."""
-    scripts = tuple(name for name in ("inv", ".ci/run") if (root / name).is_file())
+    scripts = tuple(name for name in SCRIPTS if (root / name).is_file())
     lint: tuple[Command, ...] = (
         ("ruff", "check", "."),
         ("ruff", "format", "--check", "."),
@@ -82,9 +85,9 @@ def stages(root: Path) -> tuple[Stage, ...]:
     return (
         Stage("lint", lint, checks.LINT),
         Stage("types", (("mypy",),)),
-        Stage("unit", (("pytest", "tests/unit"),)),
+        Stage("unit", (("pytest", "tests/unit"),), checks.GCC),
         Stage("integration", (("pytest", "tests/integration", "-m", "not lab"),), (checks.SSH,)),
-        Stage("lab", (("pytest", "tests/integration", "-m", "lab"),), checks.LAB),
+        Stage("lab", (("pytest", "tests/integration", "-m", "lab"),), (*checks.LAB, *checks.GPU)),
         Stage(
             "molecule",
             tuple(("molecule", "test", "--scenario-name", name) for name in ("default", "tuning")),

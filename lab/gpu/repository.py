@@ -22,13 +22,7 @@ HERE: Final = Path(__file__).parent
 SOURCE: Final = HERE / "source"
 MADE_BY: Final = ("package", "driver_packages", "toolkit_packages", "repository")
 ARCHIVE: Final = "repository.tar"
-TOOLS: Final = (
-    checks.Tool("gcc", "gcc"),
-    checks.Tool("/usr/include/stdio.h", "libc6-dev"),
-    checks.Tool("dpkg-deb", "dpkg"),
-    checks.Tool("apt-ftparchive", "apt-utils"),
-    checks.Tool("gpg", "gnupg"),
-)
+TOOLS: Final = checks.GPU
 DRIVER: Final = "driver"
 TOOLKIT: Final = "toolkit"
 COMPONENT: Final = "restricted"
