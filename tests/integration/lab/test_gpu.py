@@ -27,6 +27,11 @@ OLDER, NEWER = driver_packages.OLDER.upstream, driver_packages.NEWER.upstream
 KERNEL = os.uname().release
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o APT::Default-Release= "
 INSTALL = f"{APT}install --yes --no-install-recommends "
+# The toolkit's lists alone: Debian's take the network and most of a minute.
+UPDATE = (
+    f"{APT}update -o Dir::Etc::SourceList=/etc/apt/sources.list.d/toolkit.sources -o Dir::Etc::SourceParts=- "
+    "-o APT::Get::List-Cleanup=0"
+)
 SET = ("nvidia-headless-no-dkms-580-server-open", "libnvidia-compute-580-server", "libnvidia-cfg1-580-server")
 SET += ("nvidia-compute-utils-580-server", "nvidia-kernel-common-580-server", "nvidia-utils-580-server")
 SET += ("nvidia-kernel-source-580-server-open",)
@@ -160,7 +165,7 @@ def test_which_toolkit_s_spec_which_podman_takes(host: Host) -> None:
         "mkdir -p /tmp/one && touch /tmp/one/x && chmod 0755 /tmp/one/x && tar -cf /tmp/one.tar -C /tmp/one x"
     )
     host.ok("for podman in podman podman4; do $podman import -q /tmp/one.tar localhost/one; done")
-    host.ok(f"printf '{SOURCE}' > /etc/apt/sources.list.d/toolkit.sources && {APT}update")
+    host.ok(f"printf '{SOURCE}' > /etc/apt/sources.list.d/toolkit.sources && {UPDATE}")
     own = tuple(int(part) for part in host.ok("podman --version").split()[-1].split(".")[:2])
     expected = {"1.18.2": (True, True, "0.5.0"), "1.20.0": (own >= (5, 1), False, "0.7.0")}
     found = {}
@@ -193,7 +198,7 @@ def taken(host: Host, podman: str) -> bool:
 def test_an_altered_repository_is_refused(host: Host) -> None:
     release = "/srv/hostproof-gpu/toolkit/InRelease"
     alter = f"cp {release} /tmp/kept && sed -i 's/^Origin: .*/Origin: Mallory/' {release}"
-    status, said = host.sh(f"{alter} && {APT}update -o APT::Update::Error-Mode=any")
+    status, said = host.sh(f"{alter} && {UPDATE} -o APT::Update::Error-Mode=any")
     host.ok(f"cp /tmp/kept {release}")
     assert (status, "signature" in said) == (100, True), said
 
