@@ -82,7 +82,7 @@ def facts(
     json: bool = False,
     unprivileged: bool = False,
 ) -> Ending:
-    """Show what a host is: processor, NUMA, memory, clock, PCIe, system."""
+    """Show what a host is: processor, NUMA, memory, PCIe, GPUs, system."""
     asked = passports.Asked(host or [], root, record, as_json=json, privileged=not unprivileged)
     return passports.show(here(), Console(), asked)
 
