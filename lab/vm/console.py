@@ -12,6 +12,7 @@ TAIL_BYTES: Final = 16384
 ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[@-_]|\][^\x07]*\x07)|\r|\x00")
 UP: Final = "Multi-User System"
 """systemd's name of the target that is reached last."""
+PANIC: Final = "Kernel panic - not syncing"
 
 
 def tail(path: Path) -> str:

@@ -71,18 +71,27 @@ def make_overlay(base: Path, overlay: Path) -> None:
 
 
 def wait_for_ssh(name: str, port: int, said: Path, seconds: float = BOOT_SECONDS) -> None:
-    """Until the guest's sshd says its name; raises with the end of its console if it does not, or if QEMU is gone."""
+    """Until the guest's sshd says its name; raises with the end of its console once that is not to be expected."""
     deadline = time.monotonic() + seconds
     while not console.greets(port, GREETING_SECONDS):
-        gone = name not in processes.running()
-        if gone or time.monotonic() > deadline:
-            what = "switched itself off" if gone else f"does not answer on ssh after {seconds:.0f} s"
+        last = console.tail(said)
+        late = seconds if time.monotonic() > deadline else 0
+        if what := trouble(last, runs=name in processes.running(), late=late):
             raise HostproofError(
-                f"{name} {what}; the end of its console:\n{console.tail(said)}\n",
+                f"{name} {what}; the end of its console:\n{last}\n",
                 where=str(said),
                 mend="See whether this machine is busy, then run lab.up again.",
             )
         time.sleep(POLL_SECONDS)
+
+
+def trouble(last: str, *, runs: bool, late: float) -> str:
+    """Why a machine that said this last will not come up; "" while it still may. `late`: seconds waited too long for it."""
+    if not runs:
+        return "switched itself off"
+    if console.PANIC in last:
+        return "has a kernel that panicked"
+    return f"does not answer on ssh after {late:.0f} s" if late else ""
 
 
 def comes_up(run: qemu.Run, seconds: float) -> bool:

@@ -46,7 +46,7 @@ systemctl mask \
   run-lock.mount modprobe@configfs.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service \
   systemd-binfmt.service proc-sys-fs-binfmt_misc.automount kmod-static-nodes.service systemd-udev-load-credentials.service \
   systemd-network-generator.service systemd-networkd-persistent-storage.service systemd-networkd-wait-online.service \
-  systemd-logind.service getty.target serial-getty@ttyS0.service \
+  getty.target serial-getty@ttyS0.service \
   systemd-ask-password-console.path systemd-ask-password-wall.path grub-common.service grub-initrd-fallback.service \
   sshd-keygen.service sshd-unix-local.socket systemd-creds.socket systemd-hostnamed.socket systemd-initctl.socket \
   systemd-sysext.socket systemd-pcrextend.socket systemd-pcrlock.socket netavark-dhcp-proxy.socket \

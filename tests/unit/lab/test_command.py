@@ -34,6 +34,17 @@ def test_up_hands_on_what_it_was_told(calls: list[tuple[Any, ...]]) -> None:
     assert options["install"] is True
 
 
+def test_up_hands_on_the_kind_of_host(calls: list[tuple[Any, ...]]) -> None:
+    assert command.main(["up", "--kind", "vm", "--nodes", "2"]) == command.main(["up"]) == 0
+    assert [(call[2]["kind"], call[2]["nodes"]) for call in calls] == [("vm", 2), ("container", 4)]
+
+
+def test_an_unknown_kind_is_a_sentence() -> None:
+    with pytest.raises(HostproofError) as caught:
+        hosts.up("a", kind="toaster")
+    assert str(caught.value) == "unknown kind of host 'toaster' (--kind). Known: container, vm."
+
+
 def test_down_without_names_means_all(calls: list[tuple[Any, ...]]) -> None:
     command.main(["down"])
     command.main(["down", "--name", "a", "--name", "b"])

@@ -176,3 +176,24 @@ def test_only_rows_with_all_labels_are_the_hosts() -> None:
         {"Id": "none", "Labels": None},
     ]
     assert [row["Id"] for row in boot.with_all(rows, ["a=1", "b=2"])] == ["both"]
+
+
+def test_a_record_from_before_there_were_kinds_is_a_containers(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write(record(tmp_path))
+    path = store.host("lab01") / RECORD
+    told = json.loads(path.read_text())
+    del told["kind"], told["nodes"]
+    path.write_text(json.dumps(told))
+    assert store.read("lab01") == record(tmp_path, kind="container", nodes=0)
+
+
+def test_a_virtual_host_has_a_group_of_its_own_and_a_kernel_that_may_be_written(tmp_path: Path) -> None:
+    both = [record(tmp_path, "vm01", kind="vm", nodes=4), record(tmp_path)]
+    lab = yaml.safe_load(inventory.text(both))["all"]["children"]["inference_hosts"]["children"]["lab"]
+    virtual = lab["children"]["lab_vm"]["hosts"]
+    assert (list(lab["hosts"]), list(virtual)) == (["lab01"], ["vm01"])
+    assert virtual["vm01"]["hostproof_lab_container"] is False
+    assert lab["hosts"]["lab01"]["hostproof_lab_container"] is True
+    alone = yaml.safe_load(inventory.text(both[1:]))["all"]["children"]["inference_hosts"]["children"]["lab"]
+    assert "children" not in alone
