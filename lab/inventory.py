@@ -59,7 +59,7 @@ def host(record: Record) -> dict[str, Any]:
         "ansible_ssh_common_args": shlex.join(trust(record)),
         "ansible_python_interpreter": "/usr/bin/python3",
         # An emulated processor takes seconds for a key exchange.
-        **({"ansible_timeout": 60} if record.kind == VM else {}),
+        **({"ansible_timeout": 30} if record.kind == VM else {}),
         # A container's kernel is the machine's: roles change kernel settings only when told that they may.
         "hostproof_lab_container": record.kind != VM,
         # The interpreter that a wheelhouse for this host is made for.

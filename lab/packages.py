@@ -10,8 +10,8 @@ from lab.image import Base
 from lab.machine import Machine
 
 TASK: Final = "lab.up"
-RUNNING: Final = (*checks.PODMAN, checks.SSH, checks.Tool("ssh-keygen", "openssh-client"))
-VIRTUAL: Final = (*checks.VM, checks.SSH, checks.Tool("ssh-keygen", "openssh-client"))
+RUNNING: Final = (*checks.PODMAN, checks.SSH, checks.KEYGEN)
+VIRTUAL: Final = (*checks.VM, checks.SSH)
 RUNC: Final = "runc"
 
 

@@ -41,17 +41,19 @@ MMDEBSTRAP = (
     Tool("mmdebstrap", "mmdebstrap"),
     Tool("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
 )
+KEYGEN = Tool("ssh-keygen", "openssh-client")
 VM = (
     Tool("qemu-system-x86_64", "qemu-system-x86"),
     Tool("qemu-img", "qemu-utils"),
     Tool("mke2fs", "e2fsprogs"),
     *MMDEBSTRAP,
+    KEYGEN,
 )
 """For virtual lab hosts. GRUB comes with the guest."""
 GCC = (Tool("gcc", "gcc"), Tool("/usr/include/stdio.h", "libc6-dev"))
 GPU = (*GCC, Tool("dpkg-deb", "dpkg"), Tool("apt-ftparchive", "apt-utils"), Tool("gpg", "gnupg"))
 """For a lab host's GPU: its library is compiled, its packages are put into a signed repository."""
-LAB = (*PODMAN, *HOST, Tool("ssh-keygen", "openssh-client"), *MMDEBSTRAP)
+LAB = (*PODMAN, *HOST, KEYGEN, *MMDEBSTRAP)
 LINT = (Tool("shellcheck", "shellcheck"), Tool("git", "git"))
 
 Find = Callable[[str], str | None]

@@ -33,7 +33,7 @@ DRAIN_SECONDS = 5
 TIMED_OUT = 124
 """As `timeout` of coreutils says it."""
 
-NAMES = ("lint", "types", "unit", "integration", "lab", "molecule", "e2e")
+NAMES = ("lint", "types", "unit", "integration", "lab", "molecule", "vm", "e2e")
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 TOOK = re.compile(r"\bin ([\d.]+)s")
@@ -68,7 +68,11 @@ class Said:
     last: str = ""
 
 
-SCRIPTS = ("inv", ".ci/run", *(f"lab/gpu/host/{name}" for name in ("modprobe", "rmmod", "lab-podman4")))
+SCRIPTS = (
+    *("inv", ".ci/run"),
+    *(f"lab/gpu/host/{name}" for name in ("modprobe", "rmmod", "lab-podman4")),
+    *(f"lab/vm/files/{name}.sh" for name in ("identity", "prepare", "settle")),
+)
 
 
 def stages(root: Path) -> tuple[Stage, ...]:
@@ -86,12 +90,20 @@ def stages(root: Path) -> tuple[Stage, ...]:
         Stage("lint", lint, checks.LINT),
         Stage("types", (("mypy",),)),
         Stage("unit", (("pytest", "tests/unit"),), checks.GCC),
-        Stage("integration", (("pytest", "tests/integration", "-m", "not lab"),), (checks.SSH,)),
+        Stage("integration", (("pytest", "tests/integration", "-m", "not lab and not vm"),), (checks.SSH,)),
         Stage("lab", (("pytest", "tests/integration", "-m", "lab"),), (*checks.LAB, *checks.GPU)),
         Stage(
             "molecule",
             tuple(("molecule", "test", "--scenario-name", name) for name in ("default", "tuning")),
             checks.LAB,
+        ),
+        Stage(
+            "vm",
+            (
+                ("pytest", "tests/integration", "-m", "vm"),
+                ("molecule", "test", "--scenario-name", "vm"),
+            ),
+            (*checks.VM, *checks.HOST),
         ),
         Stage("e2e", (("invoke", "demo", "--name", "e2e", "--setup", "cpu"),), checks.LAB),
     )

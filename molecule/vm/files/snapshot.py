@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 
 # Written by the system itself, or where Ansible keeps what it sends.
-VOLATILE = ("/var/log", "/var/tmp", "/var/cache", "/var/lib/systemd", "/root/.ansible", "/home/lab/.ansible")
+VOLATILE = (
+    *("/var/log", "/var/tmp", "/var/cache", "/var/lib/systemd"),
+    *("/root/.ansible", "/root/.ansible_async", "/home/lab/.ansible"),
+)
 HOMES = ("/root", "/home/lab")
 HASHED = ("/etc/", "/boot/", "/usr/local/", "/var/lib/hostproof/")
 VALUES = ("/proc/sys", "/sys/kernel/mm", "/sys/devices/system/node")

@@ -14,11 +14,12 @@ import pytest
 
 from hostproof.errors import HostproofError
 from hostproof.play import checks
-from lab import packages
+from lab import hosts, packages
+from lab.containers import Containers
 from lab.kinds import Wish
 from lab.machine import Machine
 from lab.podman import Root
-from lab.records import VM, Record
+from lab.records import VM, Record, Store
 from lab.vm import accel, console, guest, image, machine, processes, qemu
 from lab.vm.accel import Choice
 from lab.vm.hosts import Machines
@@ -319,3 +320,16 @@ def test_a_host_with_other_nodes_is_not_the_one_that_is_wished(tmp_path: Path) -
 def test_a_host_without_its_disk_or_image_is_made_anew(tmp_path: Path) -> None:
     record = Record("vm01", "c", str(tmp_path / "image"), guest.BASE, "3.13", 2222, str(tmp_path), "", VM, 4)
     assert MACHINES.gone_on_with(record, Wish(VM)) is False
+
+
+def test_a_name_that_is_another_kind_of_host_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Containers, "ready", lambda _, wish: wish)
+    folder = Store(tmp_path).host("vm01")
+    Store(tmp_path).write(Record("vm01", "c", "i", guest.BASE, "3.13", 2222, str(folder), "", VM, 4))
+    with pytest.raises(HostproofError) as caught:
+        hosts.up("vm01", say=lambda _: None, checkout=tmp_path)
+    assert str(caught.value) == (
+        f"vm01 is there, a host of the kind vm ({folder}). Run lab.down --name vm01 first, or ask for --kind vm."
+    )

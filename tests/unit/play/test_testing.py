@@ -203,7 +203,7 @@ def test_pytest_without_a_test_is_no_pass(played: dict[str, Said]) -> None:
 def test_the_doors_of_the_project_are_all_there() -> None:
     root = Path(__file__).parents[3]
     names = [stage.name for stage in testing.stages(root)]
-    assert names == ["lint", "types", "unit", "integration", "lab", "molecule", "e2e"]
+    assert names == ["lint", "types", "unit", "integration", "lab", "molecule", "vm", "e2e"]
     assert tuple(names) == testing.NAMES
     programs = {
         next(word for word in command if word != "env" and "=" not in word)
