@@ -25,7 +25,7 @@ CPU: Final = "max,svm=off,la57=off,model-id=AMD EPYC 9175F 16-Core Processor"
 MACHINE: Final = "q35,sata=off,smbus=off"
 ACCELERATION: Final[dict[Accelerator, str]] = {"kvm": "kvm", "tcg": "tcg,thread=single"}
 """One thread for all emulated CPUs: with a thread each, QEMU 7.2 runs code that another CPU has just patched away, and the guest's
-kernel panics (seen once in ten boots, `Oops: int3`). It is no slower: most of a boot is one process after the other."""
+kernel panics (`Oops: int3`, once in about fifteen boots). It is no slower: most of a boot is one process after the other."""
 
 
 @dataclass(frozen=True)
