@@ -77,6 +77,8 @@ class Knob:
     """How much it is worth, as far as it was measured."""
     group: str = ""
     """Knobs of one group are coupled: applied in the order in which they are listed, restored together in reverse."""
+    reason: str = ""
+    """The name of its reason in its area (`governor`, `thp`); empty for a knob that was given as it is."""
 
     @property
     def name(self) -> str:

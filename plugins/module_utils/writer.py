@@ -48,16 +48,18 @@ class Writer:
         for observation in observed:
             about = About.of(observation.knob)
             for place, seen in observation.places.items():
-                self._first(Subject("live", place), about, seen)
-                if other := counterpart(place):
-                    self._first(
-                        Subject("live", other), about, KINDS[about.kind].reads["live"](self._host, other)
-                    )
+                self.note_live(about, place, seen)
             self._first(Subject("persisted", about.name), about, observation.seen["persisted"])
         for plan in plans:
             subject = Subject("file", plan.family.path)
             if self._journal.entry(subject) is None:
                 self._journal.add("first", subject, About(), plan.before.as_json())
+
+    def note_live(self, about: About, place: str, seen: Seen) -> None:
+        """What stood in one file of the kernel first, and in the one that changes along with it."""
+        self._first(Subject("live", place), about, seen)
+        if other := counterpart(place):
+            self._first(Subject("live", other), about, KINDS[about.kind].reads["live"](self._host, other))
 
     def _first(self, subject: Subject, about: About, seen: Seen) -> None:
         if self._journal.entry(subject) is None and seen.problem not in ("unsupported", "unreadable"):

@@ -115,6 +115,7 @@ class Draft:
                 risk=because.risk,
                 effect=because.effect,
                 group=group,
+                reason=reason,
             )
         )
 
