@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hostproof.exits import ExitStatus
+
+if TYPE_CHECKING:
+    from hostproof.judge.proof import DeviceProof
 
 Side = Literal["at_least", "at_most"]
 Statistic = Literal["median", "p95", "max"]
@@ -83,6 +86,8 @@ class SetupVerdict:
     failed_checks: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     """What a reader should know though it decides nothing: client and server disagree by more than 2 %, …"""
+    proof: DeviceProof | None = None
+    """On which device and with which kernels its server computed; None: nobody asked."""
 
 
 @dataclass(frozen=True)

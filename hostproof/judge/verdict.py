@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from hostproof.judge import statistics
 from hostproof.judge.findings import findings
 from hostproof.judge.model import SEVERITY, Judged, Outcome, SetupVerdict, Threshold, Verdict
+from hostproof.judge.proof import DeviceProof
 from hostproof.judge.statistics import Interval
 from hostproof.judge.thresholds import ThresholdsFile, compare
 from hostproof.judge.units import shown, span, wanted
@@ -19,8 +20,11 @@ from hostproof.measure.workload import Workload, parse
 FEWEST_RUNS = statistics.LOOKS[0]
 
 
-def judge_setup(result: Result, thresholds: ThresholdsFile) -> SetupVerdict:
-    """One setup. Raises HostproofError or ConfigError if thresholds and workload do not belong together."""
+def judge_setup(result: Result, thresholds: ThresholdsFile, proof: DeviceProof | None = None) -> SetupVerdict:
+    """One setup. `proof`: what its host told of the server's device and kernels.
+
+    Raises HostproofError or ConfigError if thresholds and workload do not belong together.
+    """
     workload = parse(result.workload)
     compare(thresholds, workload)
     judged = tuple(_judge(threshold, result, workload) for threshold in thresholds.thresholds)
@@ -28,10 +32,11 @@ def judge_setup(result: Result, thresholds: ThresholdsFile) -> SetupVerdict:
     return SetupVerdict(
         host=result.host,
         setup=result.setup.name,
-        outcome=_outcome(judged, result),
+        outcome=_outcome(judged, result, proof),
         judged=judged,
         failed_checks=failed,
-        findings=(*findings(result), *_not_judged(thresholds)),
+        findings=(*findings(result), *_not_judged(thresholds), *(proof.notes if proof else ())),
+        proof=proof,
     )
 
 
@@ -40,9 +45,11 @@ def missing(host: str, setup: str, why: str) -> SetupVerdict:
     return SetupVerdict(host, setup, Outcome.UNMEASURED, (), findings=(why,))
 
 
-def _outcome(judged: Sequence[Judged], result: Result) -> Outcome:
-    """The worst. A failed check is on the bad side; nothing judged or nothing checked is nothing proven."""
+def _outcome(judged: Sequence[Judged], result: Result, proof: DeviceProof | None) -> Outcome:
+    """The worst. A failed check and a wrong device are on the bad side; nothing judged or nothing checked is nothing proven."""
     found = {each.outcome for each in judged}
+    if proof and proof.outcome:
+        found.add(proof.outcome)
     if not judged or not result.checks:
         found.add(Outcome.UNMEASURED)
     if any(not check.passed for check in result.checks):
@@ -152,15 +159,23 @@ def line(verdict: Verdict) -> str:
     judged = [each for setup in verdict.setups for each in setup.judged]
     counts = {outcome: sum(each.outcome is outcome for each in judged) for outcome in SEVERITY}
     checks = sum(len(setup.failed_checks) for setup in verdict.setups)
+    proofs = [setup.proof for setup in verdict.setups if setup.proof and setup.proof.outcome]
     empty = [f"{setup.host}/{setup.setup}" for setup in verdict.setups if not setup.judged]
     parts = [f"{counts[o]} {o.value}" for o in reversed(SEVERITY) if counts[o]]
     parts += [f"{checks} failed check{'s' * (checks > 1)}"] if checks else []
+    parts += [
+        f"{each.verdict} where {' or '.join(each.wanted)} is wanted"
+        for each in proofs
+        if each.outcome is not Outcome.PROVEN
+    ]
     parts += [f"no result of {', '.join(empty)}"] if empty else []
     about = ", ".join(parts) or "nothing was judged"
     if judged:
         about = f"{_thresholds(len(judged))}: {about}"
-    only_checks = verdict.outcome is Outcome.BELOW and not counts[Outcome.BELOW]
-    head = "NOT PROVEN, a check failed" if only_checks else _WORDS[verdict.outcome]
+    head = _WORDS[verdict.outcome]
+    if verdict.outcome is Outcome.BELOW and not counts[Outcome.BELOW]:
+        elsewhere = any(each.outcome is Outcome.BELOW for each in proofs)
+        head = "NOT PROVEN, another device or kernel" if elsewhere else "NOT PROVEN, a check failed"
     return f"{head} — {about}."
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hostproof.judge.model import Judged, Outcome, SetupVerdict, Threshold, Verdict
+from hostproof.judge.proof import DeviceProof
 from hostproof.judge.verdict import line
 
 SCHEMA = "hostproof.verdict/1"
@@ -59,8 +60,17 @@ def _setup(raw: dict[str, Any]) -> SetupVerdict:
             "judged": tuple(_judged(each) for each in raw["judged"]),
             "failed_checks": tuple(raw["failed_checks"]),
             "findings": tuple(raw["findings"]),
+            "proof": _proof(raw.get("proof")),
         }
     )
+
+
+def _proof(raw: dict[str, Any] | None) -> DeviceProof | None:
+    """Runs from before there were any have none."""
+    if raw is None:
+        return None
+    lists = {key: tuple(raw[key]) for key in ("wanted", "evidence", "wrong", "missing", "notes")}
+    return DeviceProof(**{**raw, **lists})
 
 
 def _judged(raw: dict[str, Any]) -> Judged:

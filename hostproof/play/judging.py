@@ -9,12 +9,15 @@ from pathlib import Path
 from hostproof.errors import HostproofError
 from hostproof.judge import thresholds
 from hostproof.judge.model import SetupVerdict, Verdict
+from hostproof.judge.proof import DeviceProof, ProofError
+from hostproof.judge.proof import from_json as proof_from_json
 from hostproof.judge.thresholds import ThresholdsFile
 from hostproof.judge.verdict import judge_setup, missing
 from hostproof.measure.errors import ConfigError
 from hostproof.measure.result import Result
 from hostproof.report.material import RESULTS, Material, read_results
 
+PROOFS = "proofs"
 NEVER_CAME = "the run ended before it was measured"
 LOG_LINES = 12
 NOT_REACHED = "the host was not reached, or failed before its setups were known"
@@ -42,7 +45,7 @@ def judge(
     known = thresholds.load(thresholds_dir)
     found = {(each.host, each.setup): _result(run, run_id, each) for each in expected}
     verdicts = [
-        _verdict(each, found[each.host, each.setup], known, thresholds_dir)
+        _verdict(each, found[each.host, each.setup], known, thresholds_dir, _proof(run, each))
         for host in hosts
         for each in expected
         if each.host == host
@@ -73,14 +76,28 @@ def _result(run: Path, run_id: str, expected: Expected) -> Result | None:
     return result
 
 
+def _proof(run: Path, expected: Expected) -> DeviceProof | None:
+    path = run / PROOFS / expected.host / f"{expected.setup}.json"
+    if not path.is_file():
+        return None
+    try:
+        return proof_from_json(path.read_text(encoding="utf-8"))
+    except ProofError as error:
+        raise HostproofError(f"is no proof: {error}", where=str(path), mend="Validate again.") from error
+
+
 def _verdict(
-    expected: Expected, result: Result | None, known: Mapping[thresholds.Key, ThresholdsFile], folder: Path
+    expected: Expected,
+    result: Result | None,
+    known: Mapping[thresholds.Key, ThresholdsFile],
+    folder: Path,
+    proof: DeviceProof | None,
 ) -> SetupVerdict:
     if result is None:
         return missing(expected.host, expected.setup, _short(expected.problem) or NEVER_CAME)
     wanted = (expected.hardware, expected.setup, expected.model)
     try:
-        return judge_setup(result, thresholds.choose(known, wanted, folder))
+        return judge_setup(result, thresholds.choose(known, wanted, folder), proof)
     except ConfigError as error:
         path = f"{expected.host}/{expected.setup}.json"
         raise HostproofError(f"no workload of ours: {error}", where=path, mend="Measure again.") from error

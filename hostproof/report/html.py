@@ -18,6 +18,7 @@ from hostproof.judge.viability import decoding, viability, waiting
 from hostproof.measure.result import LATENCY_AT, Measurement, Result
 from hostproof.report import plots, tables
 from hostproof.report.material import Material, Part
+from hostproof.report.proof_tables import costs, proof
 from hostproof.report.ranking import remarks
 from hostproof.report.seed_tables import ceiling, checkpoints, comparison, performance_factor
 from hostproof.report.seed_tables import latency as latency_table
@@ -78,7 +79,7 @@ def _context(material: Material) -> dict[str, object]:
         "throughput": [tables.throughput(part, result) for part, result in material.measured],
         "latency_plot": _latency(material),
         "latency": list(latency_table(material)),
-        "summary": [comparison(material), performance_factor(material), *ceiling(material)],
+        "summary": [comparison(material), performance_factor(material), *ceiling(material), *costs(material)],
         "cores": [
             (part, plots.cores(cores))
             for part, result in material.measured
@@ -86,6 +87,7 @@ def _context(material: Material) -> dict[str, object]:
         ],
         "under_load": list(tables.under_load(material)),
         "evidence": [
+            *proof(material),
             *tables.agreements(material),
             *(tables.checks(part, result) for part, result in material.measured),
             *tables.gaps(material),

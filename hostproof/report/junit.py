@@ -47,6 +47,8 @@ def _suite(root: Element, part: Part) -> None:
         _case(
             suite, f"{name}.checks", "behaviour was checked", Outcome.UNMEASURED, "the Result has no checks"
         )
+    if (proof := part.verdict.proof) and proof.outcome:
+        _case(suite, f"{name}.proof", f"computes as {' or '.join(proof.wanted)}", proof.outcome, proof.why)
     if part.verdict.findings:
         SubElement(suite, "system-out").text = _clean("\n".join(part.verdict.findings))
     _count(suite)

@@ -28,6 +28,8 @@ def remarks(material: Material) -> tuple[Remark, ...]:
 
 def _part(part: Part) -> Iterator[Remark]:
     verdict = part.verdict
+    if verdict.proof and verdict.proof.outcome not in (None, Outcome.PROVEN):
+        yield Remark(verdict.proof.outcome, part.title, f"device and kernels: {verdict.proof.why}")
     for check in verdict.failed_checks:
         yield Remark(Outcome.BELOW, part.title, f"behaviour {check}")
     for judged in verdict.judged:

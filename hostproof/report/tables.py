@@ -9,6 +9,7 @@ from hostproof.judge.statistics import median_interval, percentile, spread
 from hostproof.judge.units import figure, label, shown, span, wanted
 from hostproof.measure.result import METRICS, Measurement, Result
 from hostproof.report.material import Material, Part
+from hostproof.report.proof_tables import costs, proof
 from hostproof.report.seed_tables import ceiling, comparison, latency, performance_factor
 from hostproof.report.table import NOTHING, WORDS, Row, Table, left, right
 
@@ -22,6 +23,8 @@ def main_tables(material: Material) -> tuple[Table, ...]:
         comparison(material),
         *([performance_factor(material)] if material.measured else []),
         *ceiling(material),
+        *costs(material),
+        *proof(material),
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostproof.core.plugins.module_utils import (
-    control_group,
     llama_proof,
     nvfp4_proof,
-    vllm_log,
+    proof_look,
+    proof_record,
 )
-from ansible_collections.hostproof.core.plugins.module_utils.facts.gpu_model import GpuProcess
-from ansible_collections.hostproof.core.plugins.module_utils.proof_types import Proof
+from ansible_collections.hostproof.core.plugins.module_utils.proof_record import ProofRecord, ProofRecordError
 
 DOCUMENTATION = """
 module: server_proof
@@ -24,6 +27,25 @@ description:
 options:
   server: {type: str, required: true, choices: [vllm_server, llama_server], description: Which server it is.}
   unit: {type: str, required: true, description: Its unit.}
+  record:
+    description:
+      - Where what was proved is kept on the host, such as C(/var/lib/hostproof/proofs/vllm_server.json); empty, nowhere.
+      - It is written if nothing fails, and only if it says something else than before.
+    type: path
+    default: ""
+  again:
+    description: Take what is wanted and expected from O(record), in place of the options. Without a record nothing is expected.
+    type: bool
+    default: false
+  report_only: {type: bool, default: false, description: "Never fail for the verdict: somebody else judges it."}
+  circumstances:
+    description: "What the record should name beside what the host tells: C(model), C(release), C(cards)."
+    type: dict
+    default: {}
+  figures:
+    description: "What the checkpoint says of its costs, kept in the record for reports: as RV(hostproof.core.checkpoint#module:found)."
+    type: dict
+    default: {}
   wanted:
     description:
       - Verdicts that are good. Any other one fails, but for an unproved one with nothing in RV(wrong).
@@ -49,8 +71,9 @@ options:
   compute_capability: {type: str, default: "", description: "The GPU's, such as 12.0."}
   environment: {type: dict, default: {}, description: The server's environment.}
   cpu_ceiling: {type: float, default: 0, description: "tok/s that the CPU's memory allows; 0: not known."}
+  listed: {type: str, description: "What C(llama-server --list-devices) printed inside the container."}
 attributes:
-  check_mode: {support: full, description: Reads nothing and proves nothing.}
+  check_mode: {support: full, description: "Reads nothing, proves nothing, writes nothing."}
 author: [hostproof maintainers]
 """
 
@@ -73,11 +96,17 @@ wrong: {description: "What contradicts what is expected, with its mend.", return
 missing: {description: "What was not looked at, with how to.", returned: always, type: list, elements: str}
 notes: {description: What decides nothing., returned: always, type: list, elements: str}
 msg: {description: The verdict in a sentence., returned: always, type: str}
+record: {description: "All of it as it is kept, C(hostproof.proof/1).", returned: success, type: dict}
 """
 
 ARGUMENTS = {
     "server": {"type": "str", "required": True, "choices": ["vllm_server", "llama_server"]},
     "unit": {"type": "str", "required": True},
+    "record": {"type": "path", "default": ""},
+    "again": {"type": "bool", "default": False},
+    "report_only": {"type": "bool", "default": False},
+    "circumstances": {"type": "dict", "default": {}},
+    "figures": {"type": "dict", "default": {}},
     "wanted": {"type": "list", "elements": "str", "default": []},
     "complete": {"type": "bool", "default": False},
     "processes": {"type": "list", "elements": "dict"},
@@ -91,7 +120,21 @@ ARGUMENTS = {
     "compute_capability": {"type": "str", "default": ""},
     "environment": {"type": "dict", "default": {}},
     "cpu_ceiling": {"type": "float", "default": 0.0},
+    "listed": {"type": "str"},
 }
+EXPECTED = (
+    "version",
+    "commit",
+    "weights_bytes",
+    "w4a4",
+    "kv_tokens",
+    "eager",
+    "compute_capability",
+    "environment",
+    "cpu_ceiling",
+    "figures",
+)
+"""Options that say what the server should be: kept, so that it can be asked again."""
 
 
 def main() -> None:
@@ -104,27 +147,27 @@ def main() -> None:
             wrong=[],
             missing=[],
             notes=[],
+            record={},
             msg="not asked in check mode",
         )
     must_know(module)
-    shown = show(module)
-    log = journal(module, shown.get("InvocationID", ""))
-    pids = control_group.processes(shown.get("ControlGroup", ""))
-    prove = prove_vllm if module.params["server"] == "vllm_server" else prove_llama
-    proof = prove(module, log, pids)
-    told: dict[str, Any] = {
-        "changed": False,
-        "verdict": proof.verdict,
-        "evidence": list(proof.evidence),
-        "wrong": [str(each) for each in proof.wrong],
-        "missing": [str(each) for each in proof.missing],
-        "notes": [str(each) for each in proof.notes],
+    kept = read(module)
+    found = look(module, kept if module.params["again"] else None)
+    told = {
+        key: proof_record.to_dict(found)[key] for key in ("verdict", "evidence", "wrong", "missing", "notes")
     }
-    if fails(module, proof):
-        reasons = told["wrong"] + (told["missing"] if module.params["complete"] else [])
-        what = f"{module.params['unit']} is {proof.verdict}, and {' or '.join(module.params['wanted'])} is wanted."
+    if fails(module, found):
+        reasons = [*found.wrong, *(found.missing if module.params["complete"] else ())]
+        what = f"{found.unit} is {found.verdict}, and {' or '.join(found.wanted)} is wanted."
         module.fail_json(msg="\n".join([what, *reasons]), **told)
-    module.exit_json(msg=f"{module.params['unit']}: {proof.line}", **told)
+    changed = keep(module, kept, found)
+    reason = (found.reasons or found.evidence or ("nothing was seen.",))[0]
+    module.exit_json(
+        changed=changed,
+        msg=f"{found.unit}: {found.verdict}: {reason}",
+        record=proof_record.to_dict(found),
+        **told,
+    )
 
 
 def must_know(module: AnsibleModule) -> None:
@@ -136,78 +179,72 @@ def must_know(module: AnsibleModule) -> None:
         )
 
 
-def fails(module: AnsibleModule, proof: Proof) -> bool:
-    wanted = module.params["wanted"]
-    if not wanted or proof.verdict in wanted:
-        return False
-    unlooked = proof.verdict == "unproved" and not proof.wrong
-    return not unlooked or module.params["complete"]
-
-
-def show(module: AnsibleModule) -> dict[str, str]:
-    command = ["systemctl", "show", "--property=InvocationID,ControlGroup", module.params["unit"]]
-    _, out, _ = module.run_command(command, check_rc=True)
-    return dict(line.partition("=")[::2] for line in out.splitlines() if "=" in line)
-
-
-def journal(module: AnsibleModule, invocation: str) -> str:
-    """Of this start alone, where systemd knows which it is."""
-    chosen = f"_SYSTEMD_INVOCATION_ID={invocation}" if invocation else f"--unit={module.params['unit']}"
-    _, out, _ = module.run_command(
-        ["journalctl", chosen, "--output=cat", "--no-pager", "--quiet"], check_rc=True
-    )
-    return str(out)
-
-
-def gpu_processes(module: AnsibleModule) -> list[GpuProcess] | None:
-    given = module.params["processes"]
-    if given is None:
+def read(module: AnsibleModule) -> ProofRecord | None:
+    """What was proved before. One that cannot be read is no reason to prove nothing: it is written anew."""
+    path = module.params["record"]
+    if not path:
         return None
     try:
-        return [
-            GpuProcess(
-                int(each["pid"]),
-                str(each.get("name", "")),
-                None if each.get("vram_bytes") is None else int(each["vram_bytes"]),
-            )
-            for each in given
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        module.fail_json(msg=f"processes has an entry without a usable pid and vram_bytes: {error!r}.")
-
-
-def canaries(module: AnsibleModule) -> list[nvfp4_proof.Canary] | None:
-    given = module.params["checks"]
-    if given is None:
+        return proof_record.parse(json.loads(Path(path).read_text(encoding="utf-8")))
+    except FileNotFoundError:
         return None
-    return [
-        nvfp4_proof.Canary(str(each["name"]), bool(each.get("passed")), str(each.get("detail", "")))
-        for each in given
-        if str(each.get("name", "")).startswith("canary_")
-    ]
+    except (ValueError, ProofRecordError) as error:
+        module.warn(f"{path} cannot be read ({error}), and is written anew.")
+        return None
 
 
-def prove_vllm(module: AnsibleModule, log: str, pids: frozenset[int]) -> Proof:
+def look(module: AnsibleModule, before: ProofRecord | None) -> ProofRecord:
     given = module.params
-    seen = nvfp4_proof.Seen(vllm_log.parse(log), gpu_processes(module), pids, canaries(module))
-    expected = nvfp4_proof.Expected(
-        version=given["version"],
-        commit=given["commit"],
-        weights_bytes=given["weights_bytes"] or None,
-        w4a4=given["w4a4"],
-        kv_tokens=given["kv_tokens"],
-        eager=given["eager"],
-        compute_capability=given["compute_capability"],
-        environment={str(name): str(value) for name, value in given["environment"].items()},
+    expected = dict(before.expected) if before else {key: given[key] for key in EXPECTED}
+    wanted = before.wanted if before else tuple(given["wanted"])
+    start = proof_look.start(module, given["unit"])
+    try:
+        running = proof_look.processes(given["processes"])
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    proof = proof_look.prove(
+        given["server"],
+        proof_look.journal(module, given["unit"], start.invocation),
+        start.pids,
+        expected,
+        running=running,
+        asked=proof_look.canaries(given["checks"]),
+        listed=given["listed"],
     )
-    return nvfp4_proof.prove(seen, expected)
+    about = {**(before.circumstances if before else {}), **proof_look.circumstances(start)}
+    return proof_record.of(
+        given["server"],
+        given["unit"],
+        proof,
+        wanted=wanted,
+        expected=expected,
+        circumstances={**about, **{key: str(value) for key, value in given["circumstances"].items()}},
+        proved_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
-def prove_llama(module: AnsibleModule, log: str, pids: frozenset[int]) -> Proof:
-    given = module.params
-    seen = llama_proof.Seen(llama_proof.parse(log), processes=gpu_processes(module), pids=pids)
-    expected = llama_proof.Expected(given["weights_bytes"] or None, given["cpu_ceiling"] or None)
-    return llama_proof.prove(seen, expected)
+def fails(module: AnsibleModule, found: ProofRecord) -> bool:
+    if module.params["report_only"] or found.stands:
+        return False
+    return not found.unlooked or module.params["complete"]
+
+
+def keep(module: AnsibleModule, kept: ProofRecord | None, found: ProofRecord) -> bool:
+    """What does not stand is told and not kept: the record is of what was proved."""
+    path = module.params["record"]
+    if not path or not (found.stands or found.unlooked) or not proof_record.replaces(found, kept):
+        return False
+    if kept is None and module.params["again"]:
+        return False
+    target = Path(path)
+    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(proof_record.to_dict(found), file, indent=1, sort_keys=True)
+        os.fchmod(file.fileno(), 0o644)
+        os.fsync(file.fileno())
+    Path(name).replace(target)
+    return True
 
 
 if __name__ == "__main__":

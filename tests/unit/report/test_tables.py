@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hostproof.judge.model import Outcome, Verdict
+from hostproof.judge.proof import DeviceProof
 from hostproof.judge.verdict import judge_setup
-from hostproof.measure.result import Measurement
-from hostproof.report import tables
+from hostproof.measure.result import Measurement, Setup
+from hostproof.report import proof_tables, tables
 from hostproof.report.material import Material
+from hostproof.report.ranking import remarks
 from hostproof.report.seed_tables import ceiling, comparison, latency, performance_factor
 from hostproof.report.table import Row, Table
 from tests.unit.judge.build import epyc, measured, result, threshold, thresholds
 
 from . import build
+from .build import NOT_JUDGED
 
 
 def rows(table: Table) -> list[tuple[str, ...]]:
@@ -179,3 +182,43 @@ def test_another_model_s_ceiling_says_nothing_of_the_article() -> None:
 def test_no_table_of_ceilings_where_none_is_known() -> None:
     assert list(ceiling(near("iquest-coder-v1-40b-instruct-nvfp4", 0.0))) == []
     assert list(ceiling(build.judged())) == []
+
+
+def test_what_a_token_costs_stands_beside_what_else_would_give_the_article_s_figures() -> None:
+    """The seed's own numbers (docs/nvfp4-proof.md): 22.73 GB a token, 78.8 tok/s; Loop 40.1, FP8 45, BF16 22.7."""
+    figures = {
+        "read_bytes_per_token": 22_727_000_000,
+        "kv_bytes_per_token": 327_680,
+        "weights_bytes": 23_513_000_000,
+        "parameters": 39_790_000_000,
+        "passes": 1,
+        "quantisation": "nvfp4-w4a4",
+    }
+    proof = DeviceProof("native", ("native",), ("kernel: x",), figures=figures)
+    given = epyc(setup=Setup("gpu", "vllm_server", "iquest-40b-nvfp4", 39.79, ceiling=78.84, ceiling_why="…"))
+    verdict = judge_setup(given, thresholds(threshold(bound=20.0), not_judged=NOT_JUDGED), proof)
+    (table,) = proof_tables.costs(Material(Verdict("run-1", (verdict,)), (given,), {}))
+    cells = {row.cells[0]: row.cells[1:] for row in table.rows}
+    assert cells["this checkpoint"][:2] == ("22.73", "78.8")
+    assert cells["this checkpoint"][3] == "32%–36%"
+    assert cells["the same, 32,768 tokens into a sequence"][:2] == ("33.46", "53.5")
+    assert cells["if its layers ran twice (Loop)"] == ("44.67", "40.1", "–", "62%–70%")
+    assert cells["if its weights were FP8"][1] == "45.0"
+    assert cells["if its weights were BF16"][1] == "22.7"
+    assert "320 KiB of KV cache" in table.note
+
+
+def test_a_proof_is_told_line_by_line_and_what_speaks_against_it_first_of_all() -> None:
+    proof = DeviceProof("weight-only", ("native",), ("kernel: Marlin",), ("Weights alone are in NVFP4.",))
+    given = epyc()
+    verdict = judge_setup(given, thresholds(threshold(bound=20.0), not_judged=NOT_JUDGED), proof)
+    material = Material(Verdict("run-1", (verdict,)), (given,), {})
+    (table,) = proof_tables.proof(material)
+    assert [row.cells[1:] for row in table.rows] == [
+        ("weight-only", "native", "✗ fail", "kernel: Marlin"),
+        ("", "", "", "against it: Weights alone are in NVFP4."),
+    ]
+    assert remarks(material)[0].text.startswith(
+        "device and kernels: weight-only, and native is wanted: Weights"
+    )
+    assert not list(proof_tables.costs(material))
