@@ -95,8 +95,9 @@ class Bench:
         gpus_before = self.gpus.reading()
         limit = min(PATIENCE_SECONDS, self.left)
         with Watch(self._kv_cache_usage, LOOK_SECONDS) as kv, Watch(self.unit.memory, LOOK_SECONDS) as memory:
-            cores = procfs.read_cores()
+            cores, begun = procfs.read_cores(), time.monotonic()
             stream = self.client.chat_stream(prompt, extra, limit_seconds=limit)
+            window = begun, time.monotonic()
             busy = procfs.utilisation(cores, procfs.read_cores())
         memory.look()  # a run may be shorter than the first pause
         return stream, Observed(
@@ -104,6 +105,7 @@ class Bench:
             cores=busy,
             memory=memory.peak,
             gpu=_gpu(gpus_before, self.gpus.reading()),
+            window=window,
         )
 
     def _seed(self, cell: Cell, occasion: str) -> str:

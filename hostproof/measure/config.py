@@ -12,11 +12,22 @@ from urllib.parse import urlsplit
 
 from hostproof.measure import canary, workload
 from hostproof.measure.errors import ConfigError
+from hostproof.measure.recorder import HERTZ, MOST_HERTZ
 from hostproof.measure.workload import Workload
 
 SERVER_SCHEMA = "hostproof.server/1"
 SERVERS = ("llama_server", "vllm_server")
-_KEYS = ("run_id", "host", "hardware", "setup", "server", "workload", "deadline_seconds", "canary")
+_KEYS = (
+    "run_id",
+    "host",
+    "hardware",
+    "setup",
+    "server",
+    "workload",
+    "deadline_seconds",
+    "canary",
+    "telemetry_hertz",
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class Config:
     deadline_seconds: float
     canary: bool = False
     """Whether questions with known answers are asked."""
+    telemetry_hertz: float = HERTZ
+    """How often the host is looked at meanwhile; 0: not at all."""
 
 
 def read(path: Path) -> Config:
@@ -78,7 +91,17 @@ def parse(raw: object) -> Config:
         workload_raw=workload.mapping(top["workload"], "workload"),
         deadline_seconds=_positive(top, "deadline_seconds", "config"),
         canary=canaries,
+        telemetry_hertz=_hertz(top),
     )
+
+
+def _hertz(top: Mapping[str, Any]) -> float:
+    value = top.get("telemetry_hertz", HERTZ)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MOST_HERTZ:
+        raise ConfigError(
+            "config.telemetry_hertz", f"must be a number from 0 to {MOST_HERTZ:g}, not {value!r}"
+        )
+    return float(value)
 
 
 def _server(raw: object) -> Server:
@@ -121,14 +144,19 @@ def _ceiling(raw: object) -> dict[str, Any]:
 
 
 def _yes(top: Mapping[str, Any], key: str, server: Server) -> bool:
-    value = top.get(key, False)
-    if not isinstance(value, bool):
-        raise ConfigError(f"config.{key}", f"must be true or false, not {value!r}")
+    value = _flag(top, key)
     need = canary.LONG_TOKENS + canary.ROOM
     if value and need > server.context:
         raise ConfigError(
             f"config.{key}", f"takes {need} tokens of context, the server has {server.context}; leave it out"
         )
+    return value
+
+
+def _flag(top: Mapping[str, Any], key: str) -> bool:
+    value = top.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"config.{key}", f"must be true or false, not {value!r}")
     return value
 
 

@@ -42,6 +42,30 @@ class Gpus:
                 continue  # this GPU does not tell; what it does tell is kept
         return found
 
+    def readings(self) -> tuple[Mapping[str, float], ...]:
+        """Of each GPU, now; what a GPU does not tell is left out. `throttle` is NVML's bit mask of reasons."""
+        return () if self.nvml is None else tuple(self._one(handle) for handle in self._handles())
+
+    def _one(self, handle: object) -> dict[str, float]:
+        nvml = self.nvml
+        values: Mapping[str, Callable[[], float]] = {
+            "power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+            "energy_joules": lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,
+            "graphics_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_GRAPHICS),
+            "memory_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
+            "celsius": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+            "memory_used_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used,
+            "utilisation": lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100,
+            "throttle": lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
+        }
+        found = {}
+        for name, ask in values.items():
+            try:
+                found[name] = ask()
+            except nvml.NVMLError:
+                continue  # this GPU does not tell; what it does tell is kept
+        return found
+
     def _handles(self) -> list[Any]:
         return [self.nvml.nvmlDeviceGetHandleByIndex(i) for i in range(self.nvml.nvmlDeviceGetCount())]
 

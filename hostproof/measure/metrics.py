@@ -22,6 +22,8 @@ class Circumstances:
     memory_problem: str
     kv_capacity: float | None
     """Tokens that the KV cache holds, if known: one sequence alone owns it, so its tokens are the usage."""
+    energy_source: str = ""
+    """Whose counters: `rapl`, `nvml`, `rapl+nvml`; empty if there are none."""
     ceiling: float = 0.0
     """tok/s that the memory's bandwidth allows; 0: not known."""
 
@@ -49,6 +51,12 @@ def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]
     yield take("peak_memory", lambda run: run.observed.memory, about.memory_source, about.memory_problem)
     yield take("performance_factor", _factor(about.parameters_billion))
     yield _fraction(take, about.ceiling)
+    why = "this host has no energy counter that can be read (RAPL, NVML)"
+    for metric, of in (
+        ("energy_per_token", sample.energy_per_token),
+        ("throughput_per_watt", sample.throughput_per_watt),
+    ):
+        yield take(metric, of, about.energy_source or "derived", why)
     yield take("failed_requests", lambda run: None if run.void else float(bool(run.failed)))
 
 

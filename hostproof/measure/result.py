@@ -27,6 +27,8 @@ METRICS: Mapping[str, str] = {
     "peak_memory": "bytes",
     "performance_factor": "tok/s/B",
     "ceiling_fraction": "ratio",
+    "energy_per_token": "J/tok",
+    "throughput_per_watt": "tok/s/W",
     "failed_requests": "requests",
 }
 """Metric name → unit. `latency_at_<N>` (seconds from sending the request to its N-th output token) is a
@@ -78,7 +80,7 @@ class Measurement:
     """What one sample is: one run (request), or one gap between two tokens."""
     source: str = "client"
     """Who says so: `client`, `server:/metrics`, `server:timings`, `server:usage`, `/proc/stat`, `cgroup`,
-    `smaps_rollup` (memory added up over the unit's processes), `derived`."""
+    `smaps_rollup` (memory added up over the unit's processes), `rapl`, `nvml`, `rapl+nvml`, `derived`."""
     problem: str = ""
     """Why there are no samples; empty exactly when there are some."""
 
@@ -143,7 +145,8 @@ class Result:
     telemetry: Mapping[str, Any] = field(default_factory=dict)
     """`cpu_per_core`: list of mean utilisations (0..1), in the order of the cores, over the measured runs.
     `instrument`: `cpu_seconds` that measuring itself took of `wall_seconds`. `connect_seconds_max`.
-    `gpu`, where there is one: `memory_used_bytes_max`, `power_watts_max`, `energy_joules`."""
+    `gpu`, where there is one: `memory_used_bytes_max`, `power_watts_max`, `energy_joules`.
+    `sampling`, `runs`, `series`, `heat`: what was seen beside the runs (docs/telemetry.md)."""
     gaps: tuple[str, ...] = ()
     """What could not be observed, each a sentence (for example: pynvml is missing)."""
     schema: str = SCHEMA

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from hostproof import __version__
@@ -18,18 +20,22 @@ from hostproof.measure import (
     procfs,
     progress,
     ready,
+    recorder,
     remarks,
+    telemetry,
     unit,
 )
 from hostproof.measure.bench import Bench
 from hostproof.measure.checks import SECONDS, Checker
-from hostproof.measure.client import Client, read_key
+from hostproof.measure.client import Answer, Client, read_key
 from hostproof.measure.config import Config
 from hostproof.measure.dialect import DIALECTS
 from hostproof.measure.errors import DeadlinePassed, SampleFailed
 from hostproof.measure.metrics_page import Page
+from hostproof.measure.recorder import Record, Recorder
 from hostproof.measure.result import Agreement, Check, Result, Setup
 from hostproof.measure.sample import CellRuns, Run
+from hostproof.measure.ticks import Tick
 from hostproof.measure.transport import HttpTransport
 from hostproof.measure.workload import Cell
 
@@ -66,6 +72,8 @@ class Found:
     kv_capacity: float | None
     used: Mapping[str, float]
     """What the instrument itself took: `cpu_seconds` of `wall_seconds`."""
+    record: Record
+    """What was seen of the host meanwhile."""
 
 
 def client_of(config: Config) -> Client:
@@ -73,14 +81,29 @@ def client_of(config: Config) -> Client:
     return Client(HttpTransport(server.url), server.served_name, read_key(server.api_key_file))
 
 
-def measure(config: Config, voice: Voice) -> Result:
-    """Raises Stopped if nothing could be measured; a server that fails later is in the Result."""
-    started, begun, cpu = _now(), time.monotonic(), time.process_time()
-    seed = f"{config.run_id}/{time.time_ns()}"  # the same run id may come twice
+def measure(config: Config, voice: Voice, raw: Path | None = None) -> Result:
+    """Raises Stopped if nothing could be measured; a server that fails later is in the Result.
+
+    `raw`: where the telemetry goes, one line of JSON a look, gzipped.
+    """
     client = client_of(config)
+    begun = time.monotonic()
+    first = ready.wait(client, min(READY_SECONDS, config.deadline_seconds))
+    with tempfile.TemporaryDirectory(prefix="hostproof-measure-") as folder:
+        file = Path(folder) / "telemetry.jsonl"
+        with Recorder(unit.find(config.server.unit), file, config.telemetry_hertz) as watching:
+            found = _found(config, voice, client, first, begun)
+        found = replace(found, record=watching.record())
+        if raw is not None and file.is_file():
+            recorder.compress(file, raw)
+    return _result(found)
+
+
+def _found(config: Config, voice: Voice, client: Client, first: Answer, begun: float) -> Found:
+    started, cpu = _now(), time.process_time()
+    seed = f"{config.run_id}/{time.time_ns()}"  # the same run id may come twice
     dialect = DIALECTS[config.server.server]
     gpus = gpu.find()
-    first = ready.wait(client, min(READY_SECONDS, config.deadline_seconds))
     about = environment.gather(client, dialect, config.server, gpus, __version__) | {"prompt_seed": seed}
     checker = Checker(client, dialect, f"{seed}/checks", min(SECONDS, config.deadline_seconds), config.canary)
     checks = tuple(_told(checker.all(first), voice))
@@ -98,7 +121,7 @@ def measure(config: Config, voice: Voice) -> Result:
     measured = _cells(bench, config.workload.cells, voice)
     used = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.monotonic() - begun}
     capacity = config.server.context if dialect.server == "llama_server" else metrics_page.kv_capacity(page)
-    return _result(Found(config, bench, measured, checks, about, started, capacity, used))
+    return Found(config, bench, measured, checks, about, started, capacity, used, Record())
 
 
 def _told(checks: Iterable[Check], voice: Voice) -> Iterator[Check]:
@@ -154,7 +177,7 @@ def _first_page(client: Client) -> Page:
 
 def _result(found: Found) -> Result:
     config = found.config
-    done, bench = found.measured.done, found.bench
+    done, bench = _watched(found.measured.done, found.record.ticks), found.bench
     cold = remarks.cold_check(done)
     return Result(
         run_id=config.run_id,
@@ -168,9 +191,49 @@ def _result(found: Found) -> Result:
         measurements=tuple(m for cells in done for m in metrics.measurements(cells, _circumstances(found))),
         checks=(*found.checks, *([cold] if cold else [])),
         agreements=found.measured.agreements,
-        telemetry=_telemetry(done, found.used),
-        gaps=(*_absences(bench), *remarks.gaps(done)),
+        telemetry=_telemetry(done, found.used) | _beside(done, found.record),
+        gaps=(*_absences(bench), *remarks.gaps(done), *_unseen(found.record)),
     )
+
+
+def _watched(done: tuple[CellRuns, ...], ticks: Sequence[Tick]) -> tuple[CellRuns, ...]:
+    """Each run with what was seen of the host meanwhile."""
+
+    def seen(run: Run) -> Run:
+        window = run.observed.window
+        found = telemetry.during(ticks, window) if window else None
+        return replace(run, observed=replace(run.observed, seen=found))
+
+    return tuple(replace(cells, runs=tuple(map(seen, cells.runs))) for cells in done)
+
+
+def _unseen(record: Record) -> Iterator[str]:
+    if record.missing:
+        yield f"telemetry does not have {'; '.join(dict.fromkeys(record.missing))}"
+
+
+def _beside(done: tuple[CellRuns, ...], record: Record) -> dict[str, Any]:
+    """What telemetry adds to a Result; nothing if there was none."""
+    if not record.ticks:
+        return {}
+    origin = record.ticks[0].at
+    return {
+        "sampling": {
+            "hertz": record.hertz,
+            "looks": len(record.ticks),
+            "cpu_seconds": round(record.cpu_seconds, 3),
+            "wall_seconds": round(record.wall_seconds, 3),
+        },
+        "runs": [
+            {"cell": cells.cell.name, "number": run.number}
+            | telemetry.summary(run.observed.seen, run.observed.window, origin)
+            for cells in done
+            for run in cells.measured
+            if run.observed.seen and run.observed.window
+        ],
+        "series": telemetry.series(record.ticks, origin),
+        "heat": telemetry.heat(record.ticks),
+    }
 
 
 def _setup(config: Config) -> Setup:
@@ -194,7 +257,16 @@ def _circumstances(found: Found) -> metrics.Circumstances:
         memory_problem=bench.unit.problem or "the processes of the unit cannot be read",
         kv_capacity=found.kv_capacity,
         ceiling=server.ceiling,
+        energy_source=_energy_source(found.record),
     )
+
+
+def _energy_source(record: Record) -> str:
+    last = record.ticks[-1] if record.ticks else None
+    if last is None:
+        return ""
+    told = {"rapl": last.rapl is not None, "nvml": any("energy_joules" in gpu for gpu in last.gpus)}
+    return "+".join(name for name, there in told.items() if there)
 
 
 def _absences(bench: Bench) -> Iterator[str]:

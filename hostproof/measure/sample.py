@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hostproof.measure.stream import Stream
+from hostproof.measure.telemetry import Seen, Window
 from hostproof.measure.workload import Cell
 
 
@@ -20,6 +21,10 @@ class Observed:
     cores: Mapping[int, float] = field(default_factory=dict)
     memory: float | None = None
     gpu: Mapping[str, float] = field(default_factory=dict)
+    window: Window | None = None
+    """From just before the request to just after the answer, on the monotonic clock."""
+    seen: Seen | None = None
+    """What the telemetry beside the run has of that window."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,23 @@ def cached(run: Run) -> tuple[float, float, str] | None:
     if run.observed.prefix_hits:
         return *run.observed.prefix_hits, "server:/metrics"
     return None
+
+
+def energy_per_token(run: Run) -> float | None:
+    """Joules of the host, as far as it tells, by tokens generated: the prompt's share is in it."""
+    stream, seen = run.stream, run.observed.seen
+    if stream is None or seen is None or seen.joules is None:
+        return None
+    return seen.joules / stream.tokens
+
+
+def throughput_per_watt(run: Run) -> float | None:
+    """Generation throughput by the host's mean power over the run, as far as it tells: tok/s/W."""
+    stream, seen = run.stream, run.observed.seen
+    if stream is None or seen is None or not seen.joules:
+        return None
+    speed = generation_throughput(stream)
+    return None if speed is None else speed / (seen.joules / seen.seconds)
 
 
 def hit_rate(run: Run) -> float | None:

@@ -9,6 +9,7 @@ UNIT = "hostproof-measure.service"
 FOLDER = "/run/hostproof/measure"
 CONFIG = "config.json"
 RESULT = "result.json"
+TELEMETRY = "telemetry.jsonl.gz"
 LOG = "log"
 ERRORS = "errors"
 GRACE_SECONDS = 180
@@ -38,6 +39,7 @@ def command(python: str, program: str, folder: str, deadline_seconds: float) -> 
         *["systemd-run", "--quiet", f"--unit={UNIT}", "--description=hostproof measures a server"],
         *["--service-type=exec", *(f"--property={key}={value}" for key, value in properties.items())],
         *[python, program, "measure", f"--config={folder}/{CONFIG}", f"--out={folder}/{RESULT}"],
+        f"--telemetry={folder}/{TELEMETRY}",
     ]
 
 

@@ -46,6 +46,7 @@ RETURN = """
 done: {description: Whether it has ended well., returned: when watched, type: bool}
 stdout: {description: Its last line of progress., returned: when watched, type: str}
 result: {description: Where the Result lies on the host., returned: always, type: str}
+telemetry: {description: "Where all that was seen of the host lies, as gzipped lines of JSON.", returned: always, type: str}
 """
 
 ARGUMENTS = {
@@ -128,7 +129,9 @@ def read(file: Path) -> str:
 
 
 def finish(module: AnsibleModule, folder: Path, **more: object) -> NoReturn:
-    module.exit_json(result=str(folder / measuring.RESULT), **more)
+    module.exit_json(
+        result=str(folder / measuring.RESULT), telemetry=str(folder / measuring.TELEMETRY), **more
+    )
 
 
 if __name__ == "__main__":

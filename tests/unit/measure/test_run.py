@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,3 +155,34 @@ def test_llama_server_is_asked_in_its_own_words(serve: Serve) -> None:
     derived = result.find("decode", "kv_cache_usage")
     assert derived is not None
     assert derived.source == "derived"
+
+
+def test_each_measured_run_is_seen_from_beside(serve: Serve) -> None:
+    result = measure(serve(ttft=0.3), workload=build.workload(runs=2, warmups=1))
+    told = result.telemetry
+    assert [(run["cell"], run["number"]) for run in told["runs"]] == [("decode", 1), ("decode", 2)]
+    assert all(run["busy_cores"] >= 0 for run in told["runs"])
+    assert told["sampling"]["looks"] >= 3
+    assert len(told["heat"]) == os.cpu_count()
+    assert len(told["series"]["busy_cores"]) == len(told["series"]["seconds"])
+
+
+def test_without_telemetry_the_result_says_so_and_is_whole(serve: Serve) -> None:
+    result = measure(serve(), telemetry_hertz=0)
+    assert "sampling" not in result.telemetry
+    assert "telemetry does not have anything: it was switched off (0 Hz)" in result.gaps
+    assert result.find("decode", "ttft")
+
+
+def test_energy_that_no_counter_tells_is_unmeasured_with_the_reason(serve: Serve) -> None:
+    found = measure(serve(), telemetry_hertz=0).find("decode", "energy_per_token")
+    assert found is not None
+    assert found.problem == "this host has no energy counter that can be read (RAPL, NVML)"
+
+
+def test_raw_telemetry_is_kept_where_it_was_asked_for(serve: Serve, tmp_path: Path) -> None:
+    mock = serve()
+    wanted = config.parse(build.config(server=build.server(url=mock.url)))
+    run.measure(wanted, Voice(lambda line: None, lambda event: None), tmp_path / "telemetry.jsonl.gz")
+    with gzip.open(tmp_path / "telemetry.jsonl.gz", "rt", encoding="utf-8") as lines:
+        assert any("busy" in json.loads(line) for line in lines)

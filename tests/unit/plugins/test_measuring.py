@@ -39,6 +39,7 @@ def test_systemd_ends_one_that_hangs_but_not_before_its_own_deadline() -> None:
         "measure",
         "--config=/run/x/config.json",
         "--out=/run/x/result.json",
+        "--telemetry=/run/x/telemetry.jsonl.gz",
     ]
     assert f"--unit={measuring.UNIT}" in command
 
