@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from hostproof.judge import statistics
+from hostproof.judge import contended, statistics
 from hostproof.judge.units import label, shown
 from hostproof.measure.result import Agreement, Measurement, Result
 
@@ -26,12 +26,14 @@ SPEEDS = ("ttft", "generation_throughput")
 def findings(result: Result) -> Iterator[str]:
     yield from _unchecked(result)
     yield from _disagreements(result)
+    yield from contended.findings(result)
     yield from _load(result)
     yield from _far_below_the_ceiling(result.measurements)
     for measured in result.measurements:
         yield from _dependence(measured)
     yield from _spread(result.measurements)
     yield from _instrument(result)
+    yield from _telemetry(result)
     yield from result.gaps
 
 
@@ -129,3 +131,18 @@ def _instrument(result: Result) -> Iterator[str]:
     wall, cpu = used.get("wall_seconds", 0.0), used.get("cpu_seconds", 0.0)
     if wall and cpu / wall > INSTRUMENT_SHARE:
         yield f"measuring itself took {cpu / wall:.0%} of one core"
+
+
+def _telemetry(result: Result) -> Iterator[str]:
+    used = result.telemetry.get("sampling", {})
+    wall, cpu = used.get("wall_seconds", 0.0), used.get("cpu_seconds", 0.0)
+    if wall and cpu / wall > INSTRUMENT_SHARE:
+        yield f"looking at the host took {cpu / wall:.0%} of one core"
+    swapped = sum(run.get("swapped_in_pages", 0) for run in result.telemetry.get("runs", ()))
+    if swapped:
+        yield f"{swapped} pages came back from swap during the runs: a server that swaps waits for its disk"
+    throttles = dict.fromkeys(
+        name for run in result.telemetry.get("runs", ()) for name in run.get("throttles", ())
+    )
+    if throttles:
+        yield f"the GPU held its clocks back during the runs: {', '.join(throttles)}"

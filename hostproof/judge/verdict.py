@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hostproof.judge import statistics
+from hostproof.judge import contended, statistics
 from hostproof.judge.findings import findings
 from hostproof.judge.model import SEVERITY, Judged, Outcome, SetupVerdict, Threshold, Verdict
 from hostproof.judge.proof import DeviceProof
@@ -27,7 +27,10 @@ def judge_setup(result: Result, thresholds: ThresholdsFile, proof: DeviceProof |
     """
     workload = parse(result.workload)
     compare(thresholds, workload)
-    judged = tuple(_judge(threshold, result, workload) for threshold in thresholds.thresholds)
+    busy = contended.reasons(result)
+    judged = tuple(
+        contended.excuse(_judge(threshold, result, workload), busy) for threshold in thresholds.thresholds
+    )
     failed = tuple(f"{check.name}: {check.detail}" for check in result.checks if not check.passed)
     return SetupVerdict(
         host=result.host,
