@@ -11,7 +11,7 @@ from typing import Any
 from hostproof.measure.ticks import TICKS_PER_SECOND, Tick
 
 NEIGHBOUR_SHARE = 0.05
-"""Of the machine's processors: what the rest of a quiet host takes is a tenth of it (seen: 0.2 to 0.6 %)."""
+"""Of the machine's processors: the rest of a quiet host takes less than a fifth of it (seen: below 1 %)."""
 WAITED_SHARE = 0.10
 """Of the run: nobody is slowed down by a neighbour as long as nobody waits for a processor."""
 MEMORY_WAITED_SHARE = 0.05
