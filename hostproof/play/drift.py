@@ -34,12 +34,18 @@ def show(checkout: Checkout, console: Console, names: Sequence[str], *, as_json:
     if ended.ending.status is not ExitStatus.YES:
         return ended.ending
     found = {host: kept.rows(ended.folder / FOLDER / f"{host}.json", SCHEMA, "rows") for host in hosts}
+    return tell(console, found, as_json=as_json)
+
+
+def tell(console: Console, found: Mapping[str, Sequence[Row]], *, as_json: bool) -> Ending:
+    """Draws what was found, or prints it as JSON. A yes is said on stdout, so beside JSON it is said by the status alone."""
+    ended = of_drift(found)
     if as_json:
         print(json.dumps({"schema": SCHEMA, "hosts": found}, indent=2))
-    else:
-        for host, rows in found.items():
-            draw(console, host, rows)
-    return of_drift(found)
+        return Ending(ended.status, "") if ended.status is ExitStatus.YES else ended
+    for host, rows in found.items():
+        draw(console, host, rows)
+    return ended
 
 
 def of_drift(found: Mapping[str, Sequence[Row]]) -> Ending:

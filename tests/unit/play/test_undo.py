@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
-from hostproof.play import drift, kept, undo
+from hostproof.play import drift, kept, undo, verb
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
 from hostproof.play.verbs import Order
@@ -90,6 +90,14 @@ def test_the_command_to_resume_names_switches_without_a_value() -> None:
 )
 def test_drift_is_no_where_anything_differs(states: list[str], status: ExitStatus, sentence: str) -> None:
     assert drift.of_drift({"h1": [{**ROW, "state": state} for state in states]}) == Ending(status, sentence)
+
+
+def test_drift_as_json_is_alone_on_stdout_also_when_nothing_differs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ended = drift.tell(Console(), {"h1": [ROW]}, as_json=True)
+    verb.end_with(ended)
+    assert json.loads(capsys.readouterr().out)["hosts"]["h1"] == [ROW]
 
 
 def test_drift_shows_five_values_and_who_owns_the_file_that_won() -> None:
