@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from pathlib import Path
 import yaml
 
 from hostproof.errors import HostproofError
+
+_DECIMAL = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,29 @@ class Entry:
         if not value:
             raise self.error("is empty", "Write a text.")
         return value
+
+    def number(self) -> float:
+        """Only plain decimals: YAML takes 010 for 8, 1:30 for 90, yes for true and 1e3 for a text."""
+        text = str(self.node.value)
+        if self.node.tag.rpartition(":")[2] not in ("int", "float") or not _DECIMAL.fullmatch(text):
+            raise self.error(
+                f"must be a finite decimal number, not {self._kind()}", "Write it like 25 or 0.12, unquoted."
+            )
+        if len(text.lstrip("+-").partition(".")[0]) > 1 and text.lstrip("+-").startswith("0"):
+            raise self.error(f"{text!r} could be read as octal", "Leave the leading zero out.")
+        value = float(text)
+        if not math.isfinite(value):
+            raise self.error(
+                f"{text!r} is too large for a number", "Write the bound in the metric's own unit."
+            )
+        return value
+
+    def truth(self) -> bool:
+        """`true` or `false`, as YAML 1.2 has them."""
+        text = str(self.node.value)
+        if self.node.tag.rpartition(":")[2] != "bool" or text not in ("true", "false"):
+            raise self.error(f"must be true or false, not {self._kind()}", "Write it unquoted.")
+        return text == "true"
 
     def _kind(self) -> str:
         if isinstance(self.node, yaml.ScalarNode):

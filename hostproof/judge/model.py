@@ -11,8 +11,8 @@ from hostproof.exits import ExitStatus
 if TYPE_CHECKING:
     from hostproof.judge.proof import DeviceProof
 
-Side = Literal["at_least", "at_most"]
-Statistic = Literal["median", "p95", "max"]
+Kind = Literal["min", "max", "within", "min_fraction_of_roofline", "no_worse_than"]
+Statistic = Literal["median", "p95", "p99", "max"]
 
 
 class Outcome(StrEnum):
@@ -45,17 +45,27 @@ SEVERITY: tuple[Outcome, ...] = (Outcome.UNMEASURED, Outcome.BELOW, Outcome.INCO
 
 @dataclass(frozen=True)
 class Threshold:
-    """One bound on one statistic of one metric in one cell. The bound is in the metric's own unit."""
+    """What one statistic of one metric in one cell must be. Bounds are in the metric's own unit."""
 
     cell: str
     metric: str
-    side: Side
-    bound: float
+    kind: Kind
+    low: float | None
+    """The least that is good; None: there is no such bound (yet, of a share of a ceiling that only a Result knows)."""
+    high: float | None
+    """The most that is good; None: there is no such bound."""
     statistic: Statistic
     source: str
     """Where the number comes from: the seed, a calibration run, a standard."""
     where: str = ""
     """file:line of the entry."""
+    goal: bool = False
+    """Judged and told, but it decides nothing: what is not reached yet."""
+    fraction: float | None = None
+    """Of `min_fraction_of_roofline`: the share, 0..1."""
+    baseline: float | None = None
+    margin: float | None = None
+    """Of `no_worse_than`: what was measured, and by which share of it (0..1) it may get worse."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,8 @@ class SetupVerdict:
     failed_checks: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     """What a reader should know though it decides nothing: client and server disagree by more than 2 %, …"""
+    goals: tuple[Judged, ...] = ()
+    """Judged as the others are, but they decide nothing."""
     proof: DeviceProof | None = None
     """On which device and with which kernels its server computed; None: nobody asked."""
 

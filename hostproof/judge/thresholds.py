@@ -6,35 +6,35 @@ load time, before a server is started: docs/thresholds.md.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hostproof.errors import HostproofError
+from hostproof.judge.bounds import KINDS, Bounds, read_bounds
 from hostproof.judge.marked import Entry, Fields, nearest, read
-from hostproof.judge.model import Side, Statistic, Threshold
+from hostproof.judge.model import Statistic, Threshold
 from hostproof.measure.result import LATENCY_AT, METRICS, ResultError, unit_of
 from hostproof.measure.workload import Cell, Workload
 
-SCHEMA = "hostproof.thresholds/1"
-STATISTICS: tuple[Statistic, ...] = ("median", "p95", "max")
-_TOP = ("schema", "hardware", "setup", "model", "source", "thresholds", "not_judged")
-_REQUIRED = ("schema", "hardware", "setup", "model", "source", "thresholds")
-_ENTRY = ("cell", "metric", "statistic", "at_least", "at_most", "source")
-_DECIMAL = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
-Key = tuple[str, str, str]
+SCHEMA = "hostproof.thresholds/2"
+BEFORE = "hostproof.thresholds/1"
+STATISTICS: tuple[Statistic, ...] = ("median", "p95", "p99", "max")
+_TOP = ("schema", "hardware", "setup", "model", "workload", "source", "thresholds", "not_judged")
+_REQUIRED = ("schema", "hardware", "setup", "model", "workload", "source", "thresholds")
+_ENTRY = ("cell", "metric", "statistic", *KINDS, "unit", "goal", "source")
+Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
 class ThresholdsFile:
-    """What one setup on one class of hardware with one model must reach."""
+    """What one setup on one class of hardware with one model must reach in one workload."""
 
     file: Path
     hardware: str
     setup: str
     model: str
+    workload: str
     thresholds: tuple[Threshold, ...]
     not_judged: Mapping[str, str]
     """Cell → why it has no threshold."""
@@ -42,11 +42,11 @@ class ThresholdsFile:
 
     @property
     def key(self) -> Key:
-        return self.hardware, self.setup, self.model
+        return self.hardware, self.setup, self.model, self.workload
 
 
 def load(folder: Path) -> Mapping[Key, ThresholdsFile]:
-    """All thresholds of a folder, by hardware, setup and model. Errors tell file, line and key."""
+    """All thresholds of a folder, by hardware, setup, model and workload. Errors tell file, line and key."""
     if not folder.is_dir():
         raise HostproofError("no such folder of thresholds", where=str(folder), mend="Check thresholds_dir.")
     found: dict[Key, ThresholdsFile] = {}
@@ -54,7 +54,7 @@ def load(folder: Path) -> Mapping[Key, ThresholdsFile]:
         loaded = load_file(path)
         if other := found.get(loaded.key):
             raise HostproofError(
-                f"the same hardware, setup and model as {other.file}",
+                f"the same hardware, setup, model and workload as {other.file}",
                 where=str(path),
                 mend="Keep one of them.",
             )
@@ -66,7 +66,7 @@ def load_file(path: Path) -> ThresholdsFile:
     entry = read(path)
     top = entry.fields(_TOP, _REQUIRED)
     if (schema := top["schema"].text()) != SCHEMA:
-        raise top["schema"].error(f"is {schema!r}", f"This reader knows {SCHEMA!r}.")
+        raise top["schema"].error(f"is {schema!r}", _other_schema(schema))
     source = top["source"].text()
     items = top["thresholds"].items()
     if not items:
@@ -79,35 +79,60 @@ def load_file(path: Path) -> ThresholdsFile:
         hardware=top["hardware"].text(),
         setup=top["setup"].text(),
         model=top["model"].text(),
+        workload=top["workload"].text(),
         thresholds=thresholds,
         not_judged=skipped.texts() if skipped else {},
         not_judged_where=skipped.where if skipped else "",
     )
 
 
+def _other_schema(schema: str) -> str:
+    known = f"This reader knows {SCHEMA!r}."
+    if schema != BEFORE:
+        return known
+    return (
+        f"{known} Since then: at_least is `min`, at_most is `max`, every bound has its `unit`, the file names its `workload`, "
+        "and a share of the ceiling is `min_fraction_of_roofline` of generation_throughput (docs/thresholds.md)."
+    )
+
+
 def _threshold(item: Entry, source: str) -> Threshold:
     fields = item.fields(_ENTRY, ("cell", "metric", "statistic"))
     metric, statistic = _metric(fields["metric"]), _statistic(fields)
-    side, bound = _bound(item, fields, metric)
-    if statistic != "median" and side == "at_least":
-        raise fields["statistic"].error(
-            f"{statistic} goes with at_most: a good slowest run proves nothing of a lower bound",
-            "Use median.",
-        )
-    own = fields.get("source")
+    bounds = read_bounds(item, fields, metric)
+    _only_upper(fields["statistic"], statistic, bounds)
+    own, goal = fields.get("source"), fields.get("goal")
     return Threshold(
         cell=fields["cell"].text(),
         metric=metric,
-        side=side,
-        bound=bound,
+        kind=bounds.kind,
+        low=bounds.low,
+        high=bounds.high,
         statistic=statistic,
         source=own.text() if own else source,
         where=item.where,
+        goal=goal.truth() if goal else False,
+        fraction=bounds.fraction,
+        baseline=bounds.baseline,
+        margin=bounds.margin,
     )
+
+
+def _only_upper(entry: Entry, statistic: Statistic, bounds: Bounds) -> None:
+    if statistic != "median" and (bounds.low is not None or bounds.fraction is not None):
+        raise entry.error(
+            f"{statistic} goes with an upper bound alone: a good slowest run proves nothing of a lower one",
+            "Use median.",
+        )
 
 
 def _metric(entry: Entry) -> str:
     name = entry.text()
+    if name == "ceiling_fraction":
+        raise entry.error(
+            "a share of the ceiling has a kind of its own",
+            "Write metric: generation_throughput and min_fraction_of_roofline: 0.3.",
+        )
     try:
         unit_of(name)
     except ResultError as error:
@@ -133,65 +158,39 @@ def _statistic(fields: Fields) -> Statistic:
     return name
 
 
-def _bound(item: Entry, fields: Fields, metric: str) -> tuple[Side, float]:
-    sides: tuple[Side, ...] = ("at_least", "at_most")
-    given = [side for side in sides if fields.get(side)]
-    if len(given) != 1:
-        raise item.error("needs at_least or at_most, one of them", "Write two entries for a band.")
-    side = given[0]
-    entry = fields[side]
-    bound = _number(entry)
-    if side == "at_least" and bound <= 0:
-        raise entry.error(f"a lower bound of {bound:g} is met by everything", "Write the least that is good.")
-    if bound < 0:
-        raise entry.error(f"nothing can be below {bound:g}", "An upper bound is 0 or more.")
-    if unit_of(metric) == "ratio":
-        _check_ratio(entry, side, bound)
-    return side, bound
-
-
-def _check_ratio(entry: Entry, side: Side, bound: float) -> None:
-    if side == "at_most" and bound >= 1:
-        raise entry.error(
-            f"an upper bound of {bound:g} on a ratio is met by everything", "Ratios are 0..1: 12 % is 0.12."
-        )
-    if side == "at_least" and bound > 1:
-        raise entry.error(f"no ratio reaches {bound:g}", "Ratios are 0..1: 20 % is 0.2.")
-
-
-def _number(entry: Entry) -> float:
-    """Only plain decimals: YAML takes 010 for 8, 1:30 for 90, yes for true and 1e3 for a text."""
-    text = str(entry.node.value)
-    if entry.node.tag.rpartition(":")[2] not in ("int", "float") or not _DECIMAL.fullmatch(text):
-        raise entry.error(
-            f"must be a finite decimal number, not {text!r}", "Write it like 25 or 0.12, unquoted."
-        )
-    if len(text.lstrip("+-").partition(".")[0]) > 1 and text.lstrip("+-").startswith("0"):
-        raise entry.error(f"{text!r} could be read as octal", "Leave the leading zero out.")
-    value = float(text)
-    if not math.isfinite(value):
-        raise entry.error(f"{text!r} is too large for a number", "Write the bound in the metric's own unit.")
-    return value
-
-
 def _no_twins(thresholds: Iterable[Threshold], items: Iterable[Entry]) -> None:
-    seen: dict[tuple[str, str, str, str], str] = {}
+    """Nor two that nothing can meet together."""
+    seen: list[Threshold] = []
     for threshold, item in zip(thresholds, items, strict=True):
-        same = (threshold.cell, threshold.metric, threshold.statistic, threshold.side)
-        if first := seen.get(same):
-            raise item.error("the same threshold twice", f"First at {first}; keep one of them.")
-        seen[same] = threshold.where
+        for other in seen:
+            if (other.cell, other.metric, other.statistic) != (
+                threshold.cell,
+                threshold.metric,
+                threshold.statistic,
+            ):
+                continue
+            if (other.kind, other.goal) == (threshold.kind, threshold.goal):
+                raise item.error("the same threshold twice", f"First at {other.where}; keep one of them.")
+            if _apart(threshold, other) or _apart(other, threshold):
+                raise item.error(
+                    "nothing can meet this threshold and another one", f"See {other.where}; mend one of them."
+                )
+        seen.append(threshold)
+
+
+def _apart(one: Threshold, other: Threshold) -> bool:
+    return one.high is not None and other.low is not None and one.high < other.low
 
 
 def choose(found: Mapping[Key, ThresholdsFile], wanted: Key, folder: Path) -> ThresholdsFile:
-    """The thresholds of a hardware, setup and model; if there are none, the nearest are named."""
+    """The thresholds of a hardware, setup, model and workload; if there are none, the nearest are named."""
     if wanted in found:
         return found[wanted]
     known = {" + ".join(key): str(thresholds.file) for key, thresholds in found.items()}
-    hardware, setup, model = wanted
+    hardware, setup, model, workload = wanted
     listed = "; ".join(f"{name} ({file})" for name, file in known.items()) or "none"
     raise HostproofError(
-        f"no thresholds for hardware {hardware}, setup {setup}, model {model}",
+        f"no thresholds for hardware {hardware}, setup {setup}, model {model}, workload {workload}",
         where=str(folder),
         mend=f"{nearest(' + '.join(wanted), known)}Known: {listed}.",
     )
@@ -199,6 +198,12 @@ def choose(found: Mapping[Key, ThresholdsFile], wanted: Key, folder: Path) -> Th
 
 def compare(thresholds: ThresholdsFile, workload: Workload) -> None:
     """Both ways: every threshold meets a measurement, every cell a threshold or a reason for none."""
+    if thresholds.workload != workload.name:
+        raise HostproofError(
+            f"holds for workload {thresholds.workload!r}, and {workload.name!r} is to be judged",
+            where=f"{thresholds.file}, key workload",
+            mend="Measure that workload, or take another file.",
+        )
     cells = {cell.name: cell for cell in workload.cells}
     for threshold in thresholds.thresholds:
         where = f"{threshold.where}, key cell"

@@ -12,15 +12,17 @@ LABELS = {
     "prompt_throughput": "prompt throughput (PP)",
     "generation_throughput": "generation throughput (TG)",
     "inter_token_latency": "gap between tokens (ITL)",
+    "latency": "latency to the last token",
     "kv_cache_usage": "KV cache usage",
     "prefix_cache_hit_rate": "prefix cache hit rate",
     "cpu_utilisation": "CPU use, mean of all cores",
     "peak_memory": "peak memory",
     "performance_factor": "performance factor (PF)",
     "ceiling_fraction": "share of the ceiling",
+    "energy_per_token": "energy a token",
+    "throughput_per_watt": "throughput a watt",
     "failed_requests": "failed requests",
 }
-SIGNS = {"at_least": "≥", "at_most": "≤"}
 _GIB = 1024**3
 
 
@@ -81,12 +83,27 @@ def _scale(metric: str, value: float) -> float:
 
 def wanted(threshold: Threshold) -> str:
     """`median ≥ 25 tok/s`; the bound is shown as it was written, never rounded."""
-    kind = unit_of(threshold.metric)
-    value, name = threshold.bound, kind
+    low, high, statistic, metric = threshold.low, threshold.high, threshold.statistic, threshold.metric
+    if low is not None and high is not None:
+        ends = (_written(low, metric)[0], _written(high, metric)[0])
+        return f"{statistic} {ends[0]}–{ends[1]} {_written(high, metric)[1]}".rstrip()
+    if threshold.fraction is not None:
+        share = f"{statistic} ≥ {threshold.fraction * 100:.10g} % of the roofline"
+        return f"{share} ({shown(low, metric)})" if low is not None else share
+    bound, sign = (high, "≤") if low is None else (low, "≥")
+    figures = " ".join(_written(bound or 0.0, metric)).rstrip()
+    if threshold.baseline is not None and threshold.margin is not None:
+        less = "plus" if sign == "≤" else "less"
+        base = _written(threshold.baseline, metric)[0]
+        return f"{statistic} {sign} {figures} ({base} {less} {threshold.margin * 100:.10g} %)"
+    return f"{statistic} {sign} {figures}"
+
+
+def _written(value: float, metric: str) -> tuple[str, str]:
+    """Figure and unit: ratios in percent, bytes in GiB, everything else in its own."""
+    kind = unit_of(metric)
     if kind == "ratio":
-        value, name = threshold.bound * 100, "%"
-    elif kind == "bytes":
-        value, name = threshold.bound / _GIB, "GiB"
-    elif kind == "requests":
-        name = ""
-    return f"{threshold.statistic} {SIGNS[threshold.side]} {value:.10g} {name}".rstrip()
+        return f"{value * 100:.10g}", "%"
+    if kind == "bytes":
+        return f"{value / _GIB:.10g}", "GiB"
+    return f"{value:.10g}", "" if kind == "requests" else kind

@@ -6,6 +6,7 @@ Asks "is the whole interval on the good side?", never "is it not bad?".
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hostproof.judge import contended, statistics
 from hostproof.judge.findings import findings
@@ -28,15 +29,18 @@ def judge_setup(result: Result, thresholds: ThresholdsFile, proof: DeviceProof |
     workload = parse(result.workload)
     compare(thresholds, workload)
     busy = contended.reasons(result)
-    judged = tuple(
-        contended.excuse(_judge(threshold, result, workload), busy) for threshold in thresholds.thresholds
+    every = tuple(
+        contended.excuse(_judge(resolved(threshold, result), result, workload), busy)
+        for threshold in thresholds.thresholds
     )
+    judged = tuple(each for each in every if not each.threshold.goal)
     failed = tuple(f"{check.name}: {check.detail}" for check in result.checks if not check.passed)
     return SetupVerdict(
         host=result.host,
         setup=result.setup.name,
         outcome=_outcome(judged, result, proof),
         judged=judged,
+        goals=tuple(each for each in every if each.threshold.goal),
         failed_checks=failed,
         findings=(*findings(result), *_not_judged(thresholds), *(proof.notes if proof else ())),
         proof=proof,
@@ -65,11 +69,22 @@ def _not_judged(thresholds: ThresholdsFile) -> Iterator[str]:
         yield f"cell {cell} is measured but not judged: {why}"
 
 
+def resolved(threshold: Threshold, result: Result) -> Threshold:
+    """With a lower bound in the metric's unit, if it is a share of a ceiling that this Result knows."""
+    ceiling = result.setup.ceiling
+    if threshold.fraction is None or not ceiling:
+        return threshold
+    return replace(threshold, low=threshold.fraction * ceiling)
+
+
 def _judge(threshold: Threshold, result: Result, workload: Workload) -> Judged:
     measured = result.find(threshold.cell, threshold.metric)
     if measured is None or measured.problem:
         why = measured.problem if measured else "the Result has no such measurement"
         return Judged(threshold, Outcome.UNMEASURED, None, None, None, 0, f"not measured: {why}")
+    if threshold.low is None and threshold.high is None:
+        why = "not measured: the roofline of this model on this hardware is not known"
+        return Judged(threshold, Outcome.UNMEASURED, None, None, None, 0, why)
     if threshold.statistic == "max":
         return _judge_max(threshold, measured, workload)
     return _judge_interval(threshold, measured)
@@ -88,14 +103,17 @@ def _judge_interval(threshold: Threshold, measured: Measurement) -> Judged:
 
 
 def place(threshold: Threshold, found: Interval) -> Outcome:
-    """The rule. Touching the bound counts as good, as the threshold says: at least, at most."""
-    bound = threshold.bound
-    good, bad = (found.low, found.high) if threshold.side == "at_least" else (found.high, found.low)
-    if good is not None and (good >= bound if threshold.side == "at_least" else good <= bound):
+    """The rule. Touching a bound counts as good. Without any bound nothing is proven."""
+    low, high = threshold.low, threshold.high
+    if low is None and high is None:
+        return Outcome.UNMEASURED
+    above = low is None or (found.low is not None and found.low >= low)
+    below = high is None or (found.high is not None and found.high <= high)
+    if above and below:
         return Outcome.PROVEN
-    if bad is not None and (bad < bound if threshold.side == "at_least" else bad > bound):
-        return Outcome.BELOW
-    return Outcome.INCONCLUSIVE
+    too_low = low is not None and found.high is not None and found.high < low
+    too_high = high is not None and found.low is not None and found.low > high
+    return Outcome.BELOW if too_low or too_high else Outcome.INCONCLUSIVE
 
 
 def _why(threshold: Threshold, found: Interval, outcome: Outcome, runs: int) -> str:
@@ -135,7 +153,8 @@ def _judge_max(threshold: Threshold, measured: Measurement, workload: Workload) 
     worst, runs = max(measured.samples), len(measured.samples)
     planned = next(cell.runs for cell in workload.cells if cell.name == threshold.cell)
     found = _largest(measured, worst)
-    if worst > threshold.bound:
+    assert threshold.high is not None  # a maximum goes with an upper bound alone
+    if worst > threshold.high:
         outcome, why = Outcome.BELOW, f"{found}: misses {wanted(threshold)}"
     elif measured.over == "runs" and runs < planned:
         outcome = Outcome.INCONCLUSIVE
@@ -166,6 +185,8 @@ def line(verdict: Verdict) -> str:
     empty = [f"{setup.host}/{setup.setup}" for setup in verdict.setups if not setup.judged]
     parts = [f"{counts[o]} {o.value}" for o in reversed(SEVERITY) if counts[o]]
     parts += [f"{checks} failed check{'s' * (checks > 1)}"] if checks else []
+    goals = [each.outcome for setup in verdict.setups for each in setup.goals]
+    parts += [f"{goals.count(Outcome.PROVEN)} of {len(goals)} goals reached"] if goals else []
     parts += [
         f"{each.verdict} where {' or '.join(each.wanted)} is wanted"
         for each in proofs

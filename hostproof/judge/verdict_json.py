@@ -11,7 +11,10 @@ from hostproof.judge.model import Judged, Outcome, SetupVerdict, Threshold, Verd
 from hostproof.judge.proof import DeviceProof
 from hostproof.judge.verdict import line
 
-SCHEMA = "hostproof.verdict/1"
+SCHEMA = "hostproof.verdict/2"
+BEFORE = "hostproof.verdict/1"
+"""Its thresholds have `side` and `bound`; read too, so that the report of an old run can be made again."""
+_KINDS = {"at_least": ("min", "low"), "at_most": ("max", "high")}
 
 
 class VerdictError(ValueError):
@@ -42,7 +45,7 @@ def from_json(text: str) -> tuple[Verdict, dict[str, str]]:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
         raise VerdictError(f"not JSON: {error}") from error
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+    if not isinstance(raw, dict) or raw.get("schema") not in (SCHEMA, BEFORE):
         found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
         raise VerdictError(f"schema is {found!r}, this reader knows {SCHEMA!r}")
     try:
@@ -58,6 +61,7 @@ def _setup(raw: dict[str, Any]) -> SetupVerdict:
             **raw,
             "outcome": Outcome(raw["outcome"]),
             "judged": tuple(_judged(each) for each in raw["judged"]),
+            "goals": tuple(_judged(each) for each in raw.get("goals", ())),
             "failed_checks": tuple(raw["failed_checks"]),
             "findings": tuple(raw["findings"]),
             "proof": _proof(raw.get("proof")),
@@ -74,4 +78,13 @@ def _proof(raw: dict[str, Any] | None) -> DeviceProof | None:
 
 
 def _judged(raw: dict[str, Any]) -> Judged:
-    return Judged(**{**raw, "threshold": Threshold(**raw["threshold"]), "outcome": Outcome(raw["outcome"])})
+    threshold = Threshold(**_migrated(raw["threshold"]))
+    return Judged(**{**raw, "threshold": threshold, "outcome": Outcome(raw["outcome"])})
+
+
+def _migrated(raw: dict[str, Any]) -> dict[str, Any]:
+    if "side" not in raw:
+        return raw
+    kind, end = _KINDS[raw["side"]]
+    kept = {key: value for key, value in raw.items() if key not in ("side", "bound")}
+    return {**kept, "kind": kind, "low": None, "high": None, end: raw["bound"]}

@@ -95,7 +95,7 @@ def _verdict(
 ) -> SetupVerdict:
     if result is None:
         return missing(expected.host, expected.setup, _short(expected.problem) or NEVER_CAME)
-    wanted = (expected.hardware, expected.setup, expected.model)
+    wanted = (expected.hardware, expected.setup, expected.model, str(result.workload.get("name", "")))
     try:
         return judge_setup(result, thresholds.choose(known, wanted, folder), proof)
     except ConfigError as error:

@@ -146,7 +146,7 @@ def _planned(
         )
     path, server = servers[wish["server"]]
     document, raw, workload = read_workload(wishes.workloads_dir, wish["workload"])
-    wanted = (wishes.hardware, name, str(server.get("model", "")))
+    wanted = (wishes.hardware, name, str(server.get("model", "")), workload.name)
     chosen = thresholds.choose(known, wanted, wishes.thresholds_dir)
     thresholds.compare(chosen, workload)
     made = {

@@ -36,8 +36,8 @@ class Line:
 def strip(measured: Measurement, judged: Judged | None) -> Markup:
     """Every run as a dot, later runs lower; below them the interval; the good side of the bound tinted."""
     samples = measured.samples
-    bound = [judged.threshold.bound] if judged else []
-    scale = around([*samples, *bound])
+    bounds = _ends(judged.threshold) if judged else []
+    scale = around([*samples, *bounds])
     svg = _svg(STRIP, f"{measured.metric} in {measured.cell}: {len(samples)} runs")
     if judged:
         _good_side(svg, judged.threshold, scale)
@@ -49,15 +49,26 @@ def strip(measured: Measurement, judged: Judged | None) -> Markup:
     return _done(svg)
 
 
+def _ends(threshold: Threshold) -> list[float]:
+    """One, two for a band, none if it is a share of a ceiling that nobody knows."""
+    return [end for end in (threshold.low, threshold.high) if end is not None]
+
+
 def _good_side(svg: Element, threshold: Threshold, scale: Scale) -> None:
-    at = scale.place(threshold.bound)
-    left, width = (at, 100 - at) if threshold.side == "at_least" else (0.0, at)
-    _add(svg, "rect", "good", x=_pc(left), y="14", width=_pc(width), height=str(STRIP - 32))
+    if not _ends(threshold):
+        return
+    left = 0.0 if threshold.low is None else scale.place(threshold.low)
+    right = 100.0 if threshold.high is None else scale.place(threshold.high)
+    _add(svg, "rect", "good", x=_pc(left), y="14", width=_pc(right - left), height=str(STRIP - 32))
 
 
 def _bound(svg: Element, threshold: Threshold, scale: Scale) -> None:
-    at = scale.place(threshold.bound)
-    _add(svg, "line", "bound", x1=_pc(at), x2=_pc(at), y1="14", y2=str(STRIP - 18))
+    for end in _ends(threshold):
+        at = scale.place(end)
+        _add(svg, "line", "bound", x1=_pc(at), x2=_pc(at), y1="14", y2=str(STRIP - 18))
+    if not _ends(threshold):
+        return
+    at = scale.place(_ends(threshold)[0])
     anchor = "end" if at > 65 else "start" if at < 35 else "middle"
     _text(svg, at, 10, wanted(threshold), "bound-text", anchor=anchor)
 
@@ -181,7 +192,7 @@ def latency(lines: Sequence[Line], bounds: Sequence[Threshold]) -> Markup:
     """Seconds by output tokens: a dot a run, a line through the medians, a bar at each bound."""
     points = [(tokens, v) for line in lines for tokens, m in line.points.items() for v in m.samples]
     across = around([tokens for tokens, _ in points], zero=True)
-    up = around([*(v for _, v in points), *(t.bound for t in bounds)], zero=True)
+    up = around([*(v for _, v in points), *(end for t in bounds for end in _ends(t))], zero=True)
     svg = _svg(LATENCY, "latency by output length")
     for value in up.ticks():
         y = _up(up, value)
@@ -197,9 +208,11 @@ def latency(lines: Sequence[Line], bounds: Sequence[Threshold]) -> Markup:
 
 
 def _latency_bound(svg: Element, threshold: Threshold, across: Scale, up: Scale) -> None:
-    at, y = across.place(int(threshold.metric.rpartition("_")[2])), _up(up, threshold.bound)
-    bar = _add(svg, "line", "bound", x1=_pc(at - 3), x2=_pc(at + 3), y1=y, y2=y)
-    SubElement(bar, "title").text = wanted(threshold)
+    at = across.place(int(threshold.metric.rpartition("_")[2]))
+    for end in _ends(threshold):
+        y = _up(up, end)
+        bar = _add(svg, "line", "bound", x1=_pc(at - 3), x2=_pc(at + 3), y1=y, y2=y)
+        SubElement(bar, "title").text = wanted(threshold)
     _text(svg, at, float(y) - 5, wanted(threshold).removeprefix("median "), "bound-text", anchor="middle")
 
 

@@ -36,5 +36,9 @@ def _part(part: Part) -> Iterator[Remark]:
         if judged.outcome is not Outcome.PROVEN:
             name = f"{label(judged.threshold.metric)} in {judged.threshold.cell}"
             yield Remark(judged.outcome, part.title, f"{name}: {judged.why}")
+    for goal in verdict.goals:
+        if goal.outcome is not Outcome.PROVEN:
+            name = f"{label(goal.threshold.metric)} in {goal.threshold.cell}"
+            yield Remark(None, part.title, f"goal not reached: {name}: {goal.why}")
     for finding in verdict.findings:
         yield Remark(None if verdict.judged else verdict.outcome, part.title, finding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hostproof.judge.model import Judged
+from hostproof.judge.model import Judged, Outcome
 from hostproof.judge.statistics import median_interval, percentile, spread
 from hostproof.judge.units import figure, label, shown, span, wanted
 from hostproof.measure.result import METRICS, Measurement, Result
@@ -40,6 +40,15 @@ def all_tables(material: Material) -> tuple[Table, ...]:
     )
 
 
+GOALS = {
+    Outcome.PROVEN: "goal: reached",
+    Outcome.BELOW: "goal: not yet",
+    Outcome.INCONCLUSIVE: "goal: cannot tell",
+    Outcome.UNMEASURED: "goal: not measured",
+}
+"""A goal decides nothing, so it has no sign of its own."""
+
+
 def thresholds(part: Part) -> Table:
     """The bounds' sources are numbered and told under the table."""
     columns = (
@@ -48,7 +57,7 @@ def thresholds(part: Part) -> Table:
         *left("Verdict"),
         *right("Source"),
     )
-    judged = part.verdict.judged
+    judged = (*part.verdict.judged, *part.verdict.goals)
     sources = list(dict.fromkeys(each.threshold.source for each in judged))
     rows = tuple(_threshold(each, sources.index(each.threshold.source) + 1) for each in judged)
     told = "; ".join(f"[{number}] {source}" for number, source in enumerate(sources, 1))
@@ -75,10 +84,10 @@ def _threshold(judged: Judged, source: int) -> Row:
         value,
         interval(judged),
         str(judged.runs),
-        WORDS[judged.outcome],
+        GOALS[judged.outcome] if threshold.goal else WORDS[judged.outcome],
         f"[{source}]",
     )
-    return Row(cells, judged.outcome)
+    return Row(cells, None if threshold.goal else judged.outcome)
 
 
 def interval(judged: Judged) -> str:

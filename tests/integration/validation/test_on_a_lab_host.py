@@ -24,14 +24,15 @@ NAME = "validated"
 LIMIT_SECONDS = 600
 QUICK = {"cpu": {"title": "A: CPU", "server": "llama_server", "workload": "quick"}}
 THRESHOLDS = """\
-schema: hostproof.thresholds/1
+schema: hostproof.thresholds/2
 hardware: lab
 setup: cpu
 model: gemma-3-270m-q4_k_m
+workload: quick
 source: a test
 thresholds:
-  - {cell: decode, metric: generation_throughput, statistic: median, at_least: 0.01}
-  - {cell: decode, metric: failed_requests, statistic: max, at_most: 0}
+  - {cell: decode, metric: generation_throughput, statistic: median, min: 0.01, unit: tok/s}
+  - {cell: decode, metric: failed_requests, statistic: max, max: 0, unit: requests}
 """
 QUADLET = "/etc/containers/systemd/llama-server.container"
 SNAPSHOT = (

@@ -169,7 +169,7 @@ def test_check_mode_judges_nothing_and_says_so(data: Site) -> None:
 
 def test_malformed_thresholds_stop_before_anything_else(data: Site) -> None:
     path = data.folder / "t" / "lab-cpu.yml"
-    path.write_text(THRESHOLDS.replace("at_least: 8", "at_least: 0"))
+    path.write_text(THRESHOLDS.replace("min: 8", "min: 0"))
     touch = {
         "name": "touch",
         "ansible.builtin.file": {"path": str(data.folder / "touched"), "state": "touch"},
@@ -177,7 +177,7 @@ def test_malformed_thresholds_stop_before_anything_else(data: Site) -> None:
     played = data.play(planning(data), touch)
     assert played.status == 2
     assert "a lower bound of 0 is met by everything" in played.message
-    assert f"{path}:7, key thresholds[0].at_least" in played.message
+    assert f"{path}:8, key thresholds[0].min" in played.message
     assert not (data.folder / "touched").exists()
 
 

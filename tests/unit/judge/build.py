@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hostproof.judge.model import Side, Statistic, Threshold
+from hostproof.judge.model import Kind, Statistic, Threshold
 from hostproof.judge.thresholds import ThresholdsFile
 from hostproof.measure.result import Agreement, Check, Measurement, Result, Setup
 
@@ -56,16 +56,20 @@ def result(*measurements: Measurement, **more: Any) -> Result:
 
 def threshold(
     metric: str = "generation_throughput",
-    side: Side = "at_least",
+    kind: Kind = "min",
     bound: float = 25.0,
     statistic: Statistic = "median",
     cell: str = "decode",
+    **more: Any,
 ) -> Threshold:
-    return Threshold(cell, metric, side, bound, statistic, "a test", f"t.yml:{bound:g}")
+    """`min` or `max`; `more` has the fields of other kinds."""
+    low, high = (bound, None) if kind == "min" else (None, bound)
+    known: dict[str, Any] = {"low": low, "high": high, "source": "a test", "where": f"t.yml:{bound:g}"}
+    return Threshold(cell=cell, metric=metric, kind=kind, statistic=statistic, **{**known, **more})
 
 
 def thresholds(*entries: Threshold, not_judged: Mapping[str, str] | None = None) -> ThresholdsFile:
-    return ThresholdsFile(Path("t.yml"), "epyc", "gpu", "coder", entries, not_judged or {}, "t.yml:9")
+    return ThresholdsFile(Path("t.yml"), "epyc", "gpu", "coder", "seed", entries, not_judged or {}, "t.yml:9")
 
 
 def epyc(seed: int = 1, speed: float = 27.6, **more: Any) -> Result:

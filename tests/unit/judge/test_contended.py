@@ -46,7 +46,7 @@ def test_a_pass_beside_a_neighbour_stays_a_pass() -> None:
 
 @pytest.mark.parametrize("metric", ["failed_requests", "kv_cache_usage"])
 def test_what_no_neighbour_changes_is_not_excused(metric: str) -> None:
-    one = threshold(metric, "at_most", 0.5, statistic="max")
+    one = threshold(metric, "max", 0.5, statistic="max")
     assert judged(one, measured(metric, (1.0, 0.0)), WHY).outcome is Outcome.BELOW
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hostproof.judge import units
+from hostproof.measure.result import METRICS
 
 from .build import threshold
 
@@ -46,3 +47,7 @@ def test_a_bound_is_shown_as_it_was_written(metric: str, bound: float, text: str
 
 def test_a_latency_s_name_has_its_tokens() -> None:
     assert units.label("latency_at_400") == "latency to token 400"
+
+
+def test_every_metric_has_a_name_for_people() -> None:
+    assert set(METRICS) - set(units.LABELS) == set()

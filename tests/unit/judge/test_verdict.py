@@ -11,7 +11,7 @@ from hostproof.exits import ExitStatus
 from hostproof.judge.model import Judged, Outcome, SetupVerdict, Threshold, Verdict
 from hostproof.judge.statistics import Interval
 from hostproof.judge.verdict import judge_setup, line, missing, place
-from hostproof.measure.result import Check, Measurement, Result
+from hostproof.measure.result import Check, Measurement, Result, Setup
 
 from . import build
 from .build import measured, result, threshold, thresholds
@@ -51,7 +51,7 @@ def test_a_lower_bound_needs_the_whole_interval_above_it(bound: float, outcome: 
     ],
 )
 def test_an_upper_bound_needs_the_whole_interval_below_it(bound: float, outcome: Outcome) -> None:
-    found = judged(threshold("latency_at_200", "at_most", bound), measured("latency_at_200", FAST))
+    found = judged(threshold("latency_at_200", "max", bound), measured("latency_at_200", FAST))
     assert found.outcome is outcome
 
 
@@ -68,9 +68,55 @@ def test_a_good_median_of_too_few_runs_is_inconclusive() -> None:
     assert found.why == "a median has no 95 % interval with 5 runs: it takes 6"
 
 
+@pytest.mark.parametrize(
+    ("band", "outcome"),
+    [
+        ((25.0, 30.0), Outcome.PROVEN),
+        ((26.0, 28.5), Outcome.PROVEN),
+        ((27.0, 30.0), Outcome.INCONCLUSIVE),
+        ((20.0, 27.0), Outcome.INCONCLUSIVE),
+        ((27.0, 28.0), Outcome.INCONCLUSIVE),
+        ((29.0, 30.0), Outcome.BELOW),
+        ((20.0, 25.0), Outcome.BELOW),
+    ],
+)
+def test_a_band_needs_the_whole_interval_inside(band: tuple[float, float], outcome: Outcome) -> None:
+    one = threshold(kind="within", low=band[0], high=band[1])
+    assert judged(one, measured("generation_throughput", FAST)).outcome is outcome
+
+
+def test_a_share_of_the_roofline_is_judged_in_the_metrics_unit() -> None:
+    one = threshold(kind="min_fraction_of_roofline", low=None, high=None, fraction=0.3)
+    setup = Setup("gpu", "vllm_server", "coder", 40.0, ceiling=78.84)
+    given = result(measured("generation_throughput", FAST), setup=setup)
+    (found,) = judge_setup(given, thresholds(one)).judged
+    assert found.outcome is Outcome.PROVEN
+    assert "meets median ≥ 30 % of the roofline (23.7 tok/s)" in found.why
+
+
+def test_an_unknown_roofline_proves_nothing() -> None:
+    one = threshold(kind="min_fraction_of_roofline", low=None, high=None, fraction=0.3)
+    found = judge_setup(result(measured("generation_throughput", FAST)), thresholds(one))
+    assert found.outcome is Outcome.UNMEASURED
+    assert "the roofline of this model on this hardware is not known" in found.judged[0].why
+
+
+def test_a_goal_is_judged_and_decides_nothing() -> None:
+    both = thresholds(threshold(), threshold(bound=40.0, goal=True))
+    found = judge_setup(good(), both)
+    assert found.outcome is Outcome.PROVEN
+    assert [each.outcome for each in found.goals] == [Outcome.BELOW]
+    assert line(Verdict("r", (found,))) == "PROVEN — 1 threshold: 1 proven, 0 of 1 goals reached."
+
+
+def test_goals_alone_prove_nothing() -> None:
+    found = judge_setup(good(), thresholds(threshold(goal=True)))
+    assert (found.outcome, found.judged) == (Outcome.UNMEASURED, ())
+
+
 def test_an_interval_without_limits_decides_nothing() -> None:
-    for side in ("at_least", "at_most"):
-        assert place(threshold(side=side), Interval(99.0, None, None)) is Outcome.INCONCLUSIVE
+    for side in ("min", "max"):
+        assert place(threshold(kind=side), Interval(99.0, None, None)) is Outcome.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -90,20 +136,20 @@ def test_what_was_not_measured_is_never_a_pass(given: Sequence[Measurement]) -> 
 
 
 def test_a_p95_of_few_runs_is_inconclusive_and_says_so() -> None:
-    found = judged(threshold("ttft", "at_most", 1.0, "p95"), measured("ttft", (0.1,) * 30))
+    found = judged(threshold("ttft", "max", 1.0, "p95"), measured("ttft", (0.1,) * 30))
     assert found.outcome is Outcome.INCONCLUSIVE
     assert "it takes 59 (or judge max)" in found.why
 
 
 def test_a_p95_of_59_runs_is_judged_by_its_limit() -> None:
-    good = judged(threshold("ttft", "at_most", 1.0, "p95"), measured("ttft", (0.1,) * 59))
-    bad = judged(threshold("ttft", "at_most", 1.0, "p95"), measured("ttft", (1.1,) * 59))
+    good = judged(threshold("ttft", "max", 1.0, "p95"), measured("ttft", (0.1,) * 59))
+    bad = judged(threshold("ttft", "max", 1.0, "p95"), measured("ttft", (1.1,) * 59))
     assert (good.outcome, bad.outcome) == (Outcome.PROVEN, Outcome.BELOW)
     assert "limit" in good.why or "interval" in good.why
 
 
 def test_a_maximum_speaks_of_these_runs_and_needs_all_of_them() -> None:
-    one = threshold("kv_cache_usage", "at_most", 0.12, "max")
+    one = threshold("kv_cache_usage", "max", 0.12, "max")
     assert judged(one, measured("kv_cache_usage", (0.1,) * 6)).outcome is Outcome.PROVEN
     assert judged(one, measured("kv_cache_usage", (0.1,) * 5 + (0.13,))).outcome is Outcome.BELOW
     few = judged(one, measured("kv_cache_usage", (0.1,) * 5))
@@ -112,21 +158,21 @@ def test_a_maximum_speaks_of_these_runs_and_needs_all_of_them() -> None:
 
 
 def test_one_failed_request_is_one_too_many() -> None:
-    one = threshold("failed_requests", "at_most", 0.0, "max")
+    one = threshold("failed_requests", "max", 0.0, "max")
     found = judged(one, measured("failed_requests", (0.0,) * 5 + (1.0,)))
     assert found.outcome is Outcome.BELOW
     assert found.why == "1 of 6 requests failed: misses max ≤ 0"
 
 
 def test_gaps_between_tokens_are_judged_by_the_longest() -> None:
-    one = threshold("inter_token_latency", "at_most", 0.1, "max")
+    one = threshold("inter_token_latency", "max", 0.1, "max")
     gaps = measured("inter_token_latency", (0.03,) * 500 + (0.2,), over="tokens")
     assert judged(one, gaps).outcome is Outcome.BELOW
     assert "the largest of 501 gaps is 200 ms" in judged(one, gaps).why
 
 
 def test_a_median_over_tokens_has_no_interval() -> None:
-    one = threshold("inter_token_latency", "at_most", 0.1)
+    one = threshold("inter_token_latency", "max", 0.1)
     found = judged(one, measured("inter_token_latency", (0.03,) * 500, over="tokens"))
     assert found.outcome is Outcome.INCONCLUSIVE
 

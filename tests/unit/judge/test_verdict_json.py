@@ -45,6 +45,7 @@ def test_the_ending_of_a_run_reads_it(tmp_path: Path) -> None:
         "",
         "[]",
         "{}",
+        '{"schema": "hostproof.verdict/3"}',
         '{"schema": "hostproof.verdict/2"}',
         '{"schema": "hostproof.verdict/1", "run_id": "r"}',
         '{"schema": "hostproof.verdict/1", "run_id": "r", "setups": [], "titles": []}',
@@ -60,3 +61,15 @@ def test_an_outcome_that_nobody_knows_is_refused() -> None:
     text = verdict_json.to_json(VERDICT, TITLES).replace('"proven"', '"splendid"')
     with pytest.raises(verdict_json.VerdictError, match="splendid"):
         verdict_json.from_json(text)
+
+
+def test_a_verdict_of_the_schema_before_is_read_too() -> None:
+    raw = json.loads(verdict_json.to_json(VERDICT, TITLES))
+    raw["schema"] = verdict_json.BEFORE
+    for setup in raw["setups"]:
+        del setup["goals"]
+        for judged in setup["judged"]:
+            old = judged["threshold"]
+            kept = {key: old[key] for key in ("cell", "metric", "statistic", "source", "where")}
+            judged["threshold"] = {**kept, "side": "at_least", "bound": old["low"]}
+    assert verdict_json.from_json(json.dumps(raw)) == (VERDICT, TITLES)

@@ -18,13 +18,14 @@ from tests.unit.judge.build import measured, result
 GPU = Expected("epyc01", "gpu", "epyc", "coder", "B: GPU")
 CPU = Expected("epyc01", "cpu", "epyc", "coder", "A: CPU")
 THRESHOLDS = """\
-schema: hostproof.thresholds/1
+schema: hostproof.thresholds/2
 hardware: epyc
 setup: gpu
 model: coder
+workload: seed
 source: a test
 thresholds:
-  - {cell: decode, metric: generation_throughput, statistic: median, at_least: 25}
+  - {cell: decode, metric: generation_throughput, statistic: median, min: 25, unit: tok/s}
 """
 
 
@@ -123,6 +124,6 @@ def test_a_result_without_thresholds_is_refused(run: Path, thresholds: Path) -> 
 def test_a_sample_that_is_no_number_is_refused(run: Path, thresholds: Path, number: str) -> None:
     bring(run)
     path = judging.path_of(run, "epyc01", "gpu")
-    path.write_text(path.read_text().replace("27.0", number, 1))
+    path.write_text(number.join(path.read_text().rsplit("27.0", 1)))
     with pytest.raises(HostproofError, match="is not a number that can be judged"):
         judge(run, "run-1", ["epyc01"], [GPU], thresholds)

@@ -30,13 +30,14 @@ cells:
     cache: cold
 """
 THRESHOLDS = """\
-schema: hostproof.thresholds/1
+schema: hostproof.thresholds/2
 hardware: lab
 setup: cpu
 model: small
+workload: quick
 source: a test
 thresholds:
-  - {cell: decode, metric: generation_throughput, statistic: median, at_least: 8}
+  - {cell: decode, metric: generation_throughput, statistic: median, min: 8, unit: tok/s}
 """
 SERVER = {
     "schema": "hostproof.server/1",
@@ -80,7 +81,7 @@ def test_a_plan_is_what_the_instrument_and_the_judge_need(wishes: Wishes) -> Non
     (one,) = setups.plan(wishes, files())
     assert (one.name, one.title, one.server["unit"]) == ("cpu", "A: CPU", "llama-server.service")
     assert config.parse(one.config).workload.cells[0].name == "decode"
-    assert one.thresholds.key == ("lab", "cpu", "small")
+    assert one.thresholds.key == ("lab", "cpu", "small", "quick")
 
 
 def test_a_setup_may_ask_for_the_canary(wishes: Wishes) -> None:
@@ -180,11 +181,11 @@ def test_a_malformed_workload_has_file_line_and_key(wishes: Wishes, old: str, ne
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("at_least: 8", "at_leest: 8", "unknown key 'at_leest'"),
-        ("at_least: 8", "at_least: 0", "a lower bound of 0 is met by everything"),
-        ("at_least: 8", "at_least: .nan", "must be a finite decimal number"),
+        ("min: 8", "mim: 8", "unknown key 'mim'"),
+        ("min: 8", "min: 0", "a lower bound of 0 is met by everything"),
+        ("min: 8", "min: .nan", "must be a finite decimal number"),
         ("cell: decode", "cell: decod", "the workload 'quick' has no cell 'decod'"),
-        ("metric: generation_throughput", "metric: latency_at_24", "does not measure latency_at_24"),
+        ("metric: generation_throughput", "metric: latency_at_24", "latency_at_24 is in s, not in tok/s"),
     ],
 )
 def test_malformed_thresholds_have_file_and_line(wishes: Wishes, old: str, new: str, said: str) -> None:
@@ -192,7 +193,7 @@ def test_malformed_thresholds_have_file_and_line(wishes: Wishes, old: str, new: 
     path.write_text(path.read_text().replace(old, new, 1))
     found = refused(wishes)
     assert said in found
-    assert f"{path}:7, key " in found
+    assert f"{path}:8, key " in found
 
 
 ROOT = Path(__file__).parents[3]

@@ -16,9 +16,9 @@ def judged() -> Material:
     result = epyc()
     given = thresholds(
         threshold(bound=25.0),
-        threshold("latency_at_800", "at_most", 1.0),
+        threshold("latency_at_800", "max", 1.0),
         threshold("performance_factor", bound=0.693),
-        threshold("peak_memory", "at_most", 1e12, "max"),
+        threshold("peak_memory", "max", 1e12, "max"),
         not_judged=NOT_JUDGED,
     )
     verdicts = (judge_setup(result, given), missing("epyc01", "cpu", LOG))

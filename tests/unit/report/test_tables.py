@@ -53,6 +53,19 @@ def test_each_threshold_has_its_verdict_in_words() -> None:
     assert "loading" not in tables.thresholds(second).note
 
 
+def test_a_goal_is_shown_as_one_and_stands_behind_what_decides() -> None:
+    found = result(measured("generation_throughput", (26.8,) * 6))
+    given = thresholds(threshold(), threshold(bound=40.0, goal=True))
+    material = Material(Verdict("r", (judge_setup(found, given),)), (found,))
+    table = tables.thresholds(material.parts[0])
+    assert [(row.cells[6], row.outcome) for row in table.rows] == [
+        ("✓ pass", Outcome.PROVEN),
+        ("goal: not yet", None),
+    ]
+    (told,) = [each for each in remarks(material) if each.text.startswith("goal not reached: ")]
+    assert told.outcome is None
+
+
 def test_a_maximum_has_no_interval() -> None:
     (part, _) = build.judged().parts
     assert rows(tables.thresholds(part))[3][4] == "–"
