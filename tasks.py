@@ -10,6 +10,8 @@ from invoke.exceptions import Exit
 from rich.console import Console
 
 from hostproof.exits import ExitStatus
+from hostproof.judge.effect import LEAST_ROUNDS
+from hostproof.play import ab as comparing
 from hostproof.play import checks, demo, plan_root, reports, testing, verbs
 from hostproof.play import drift as drifting
 from hostproof.play import facts as passports
@@ -111,6 +113,31 @@ def undo(
 ) -> Ending:
     """Take settings back to what stood there before hostproof."""
     return undoing.run(here(), Console(), host or [], names_in(only), force=force, salvage=salvage)
+
+
+@verb(
+    options={
+        "host": "the host, one of the inventory",
+        "knobs": "what to compare, separated by commas: areas, families such as governor or thp, keys, parts of a service",
+        "setup": "the setup whose server is measured; without it the first on the host",
+        "rounds": f"rounds, each with A, B and A once more; below {LEAST_ROUNDS} nothing can be judged",
+        "workload": "what is measured in each visit, of inventory/workloads",
+        "json": "everything as JSON, alone on stdout",
+    }
+)
+def ab(
+    _: Context,
+    host: str = "",
+    knobs: str = "",
+    setup: str = "",
+    rounds: str = str(comparing.ROUNDS),
+    *,
+    workload: str = comparing.WORKLOAD,
+    json: bool = False,
+) -> Ending:
+    """Say whether settings help on a host: measured without and with them, in turn."""
+    asked = comparing.Asked(host, names_in(knobs), setup, rounds, workload)
+    return comparing.run(here(), Console(), asked, as_json=json)
 
 
 @verb(options={"run": "run id, as its folder under runs/ is called; without it the newest that has a report"})
@@ -237,4 +264,4 @@ def _say(console: Console) -> Callable[[str], None]:
 
 
 lab = Collection("lab", up, down, status, ssh)
-namespace = Collection(provision, plan, validate, report, facts, drift, undo, lint, test, show, lab)
+namespace = Collection(provision, plan, validate, ab, report, facts, drift, undo, lint, test, show, lab)

@@ -64,8 +64,8 @@ def plan(wishes: Wishes, server_files: Mapping[str, str]) -> tuple[Planned, ...]
             mend="Name the class of hardware as in the thresholds' files.",
         )
     known = thresholds.load(wishes.thresholds_dir)
-    servers = _servers(wishes.host, server_files)
-    return tuple(_planned(wishes, name, wish, servers, known) for name, wish in chosen.items())
+    there = read_servers(wishes.host, server_files)
+    return tuple(_planned(wishes, name, wish, there, known) for name, wish in chosen.items())
 
 
 def choose(wishes: Wishes) -> Mapping[str, Mapping[str, str]]:
@@ -113,7 +113,7 @@ def _wish(name: str, wish: object, where: str) -> Mapping[str, str]:
     return {key: str(wish[key]) for key in SETUP_KEYS}
 
 
-def _servers(host: str, files: Mapping[str, str]) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
+def read_servers(host: str, files: Mapping[str, str]) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
     """Server → where its file lies, and what it says."""
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for path, text in files.items():

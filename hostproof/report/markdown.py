@@ -18,7 +18,7 @@ def render(material: Material) -> str:
     parts = [f"# {escape(line(verdict))}", f"Run `{verdict.run_id.replace('`', '')}`"]
     if found := remarks(material):
         parts.append("\n".join(_remark(each) for each in found))
-    parts += [_table(table) for table in all_tables(material)]
+    parts += [table_of(table) for table in all_tables(material)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -41,7 +41,7 @@ def _sign(outcome: object) -> str:
     return next((f"{words} · " for known, words in WORDS.items() if known is outcome), "")
 
 
-def _table(table: Table) -> str:
+def table_of(table: Table) -> str:
     heading, note = f"## {escape(table.title)}", escape(table.note)
     if not table.rows:
         return f"{heading}\n\n{note}"

@@ -30,7 +30,7 @@ def show(console: Console, material: Material, *, everything: bool = False) -> N
     """Verdict, ranked findings, the main tables or every table."""
     _head(console, material)
     for table in all_tables(material) if everything else main_tables(material):
-        _draw(console, table)
+        draw(console, table)
 
 
 def text(material: Material, width: int = BRIEF_WIDTH) -> str:
@@ -68,7 +68,7 @@ def _head(console: Console, material: Material) -> None:
             console.print(Text(f"      {each}", style="dim"), soft_wrap=True)
 
 
-def _draw(console: Console, table: Table) -> None:
+def draw(console: Console, table: Table) -> None:
     drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False)
     for column, (name, align) in enumerate(table.columns):
         words = " ".join([name, *(row.cells[column] for row in table.rows)]).split()

@@ -23,6 +23,13 @@ UNEVEN: Final = 1.5
 """Times its even share on one node: interleaved memory differs by some pages a mapping, not by half."""
 BACKINGS: Final = {"glibc.malloc.hugetlb=1": "thp", "glibc.malloc.hugetlb=2": "hugetlb"}
 POOL: Final = re.compile(r"pool:(?:global|node\d+)/(\d+)kB")
+SMAPS: Final = {
+    "resident": "Rss",
+    "anon_huge": "AnonHugePages",
+    "private_hugetlb": "Private_Hugetlb",
+    "shared_hugetlb": "Shared_Hugetlb",
+}
+"""Name here → line of smaps_rollup."""
 DEFAULT_POOL_KIB: Final = "2048"
 """What glibc takes."""
 
@@ -90,9 +97,14 @@ def expected(name: str, placement: Mapping[str, Any], memory_bytes: int) -> Expe
 
 def rollup(text: str) -> tuple[int, int, int]:
     """/proc/PID/smaps_rollup → resident, AnonHugePages, hugetlb, in bytes; 0 for a line that is not there."""
-    sizes = {name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
-    pooled = sizes.get("Private_Hugetlb", 0) + sizes.get("Shared_Hugetlb", 0)
-    return sizes.get("Rss", 0), sizes.get("AnonHugePages", 0), pooled
+    found = sizes(text)
+    return found["resident"], found["anon_huge"], found["private_hugetlb"] + found["shared_hugetlb"]
+
+
+def sizes(text: str) -> dict[str, int]:
+    """The same, by name, the two kinds of hugetlb apart."""
+    found = {name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
+    return {name: found.get(line, 0) for name, line in SMAPS.items()}
 
 
 def by_node(text: str) -> dict[int, int]:
