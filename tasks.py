@@ -135,7 +135,7 @@ def ab(
     workload: str = comparing.WORKLOAD,
     json: bool = False,
 ) -> Ending:
-    """Say whether settings help on a host: measured without and with them, in turn."""
+    """Say whether settings make a server faster on a host."""
     asked = comparing.Asked(host, names_in(knobs), setup, rounds, workload)
     return comparing.run(here(), Console(), asked, as_json=json)
 
