@@ -122,6 +122,8 @@ class Layers:
     window: int
     kv_heads: int
     head_size: int
+    heads: int = 0
+    """That ask; each group of them shares a head of keys and values."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,12 @@ class Checkpoint:
     remote_code: bool
     """Whether config.json asks for Python of its own (auto_map), which vLLM runs only with --trust-remote-code."""
     code: tuple[str, ...]
+    multiplied: int = 0
+    """Weights that a prompt token is multiplied with, in all passes; embedding and output matrix are none."""
+    head: int = 0
+    """Weights of the output matrix."""
+    experts_used: int = 0
+    experts: int = 0
 
     def kv_bytes_per_token(self, dtype: str = "bfloat16") -> int:
         """Of one more token in a long context: sliding layers have their window full and do not grow."""
@@ -212,6 +220,7 @@ def _read_all(files: Files) -> Checkpoint:
     text = _text_config(files.config)
     tensors = {name: tensor for shard in files.shards for name, tensor in shard.header.items()}
     passes = int(text.get("loop_num") or 1)
+    used, experts = _experts(text)
     return Checkpoint(
         architecture=str((files.config.get("architectures") or [""])[0]),
         model_type=str(files.config.get("model_type", "")),
@@ -224,6 +233,10 @@ def _read_all(files: Files) -> Checkpoint:
         passes=passes,
         remote_code="auto_map" in files.config,
         code=tuple(sorted(files.code)),
+        multiplied=_multiplied(tensors, text, passes),
+        head=_head(tensors),
+        experts_used=used,
+        experts=experts,
     )
 
 
@@ -260,12 +273,36 @@ def _bytes_read(tensors: Mapping[str, Tensor], text: Mapping[str, Any], passes: 
     return round(total)
 
 
+def _multiplied(tensors: Mapping[str, Tensor], text: Mapping[str, Any], passes: int) -> int:
+    """Matrices inside the layers; a norm's weights are a vector."""
+    share = _active_share(text)
+    total = 0.0
+    for name, tensor in tensors.items():
+        if not _LAYER.search(name) or len(tensor.shape) < 2:
+            continue
+        routed = _EXPERT.search(name) and not _SHARED_EXPERT.search(name)
+        total += _parameters(name, tensor) * passes * (share if routed else 1.0)
+    return round(total)
+
+
+def _head(tensors: Mapping[str, Tensor]) -> int:
+    """A tied embedding is the output matrix as well."""
+    for pattern in (_HEAD, _EMBEDDING):
+        found = sum(_parameters(name, tensor) for name, tensor in tensors.items() if pattern.search(name))
+        if found:
+            return found
+    return 0
+
+
 def _active_share(text: Mapping[str, Any]) -> float:
-    experts = int(
-        text.get("num_experts") or text.get("n_routed_experts") or text.get("num_local_experts") or 0
-    )
-    active = int(text.get("num_experts_per_tok") or text.get("top_k_experts") or 0)
+    active, experts = _experts(text)
     return active / experts if experts and active else 1.0
+
+
+def _experts(text: Mapping[str, Any]) -> tuple[int, int]:
+    """Used for a token, of how many; 0: a dense model."""
+    experts = text.get("num_experts") or text.get("n_routed_experts") or text.get("num_local_experts") or 0
+    return int(text.get("num_experts_per_tok") or text.get("top_k_experts") or 0), int(experts)
 
 
 def _layers(text: Mapping[str, Any]) -> Layers:
@@ -282,9 +319,9 @@ def _layers(text: Mapping[str, Any]) -> Layers:
             int(text.get("loop_window_size") or 0),
             0,
         )
-        return Layers(count, sliding, window, int(text.get("num_key_value_heads") or heads), size)
+        return Layers(count, sliding, window, int(text.get("num_key_value_heads") or heads), size, heads)
     kv_heads = int(text.get("num_key_value_heads") or heads)
-    return Layers(count - sliding - linear, sliding, window, kv_heads, size)
+    return Layers(count - sliding - linear, sliding, window, kv_heads, size, heads)
 
 
 def _whole(text: Mapping[str, Any], key: str) -> int:
