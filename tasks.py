@@ -12,7 +12,7 @@ from rich.console import Console
 from hostproof.exits import ExitStatus
 from hostproof.judge.effect import LEAST_ROUNDS
 from hostproof.play import ab as comparing
-from hostproof.play import checks, demo, plan_root, reports, testing, verbs
+from hostproof.play import checks, demo, judge_file, measuring, plan_root, reports, testing, verbs
 from hostproof.play import drift as drifting
 from hostproof.play import facts as passports
 from hostproof.play import undo as undoing
@@ -140,6 +140,43 @@ def ab(
     return comparing.run(here(), Console(), asked, as_json=json)
 
 
+@verb(
+    options={
+        "url": "the server, such as http://127.0.0.1:8081",
+        "workload": "what is run: a name of inventory/workloads, or a file of your own",
+        "json": "file for the Result; - puts it on stdout, alone; without it only runs/ has it",
+        "model": "one of the served models; needed where there are several",
+        "api-key-file": "file whose first word is the API key",
+        "deadline": "seconds after which it ends with what there is",
+    }
+)
+def measure(
+    _: Context,
+    url: str = "",
+    workload: str = "quick",
+    json: str = "",
+    model: str = "",
+    api_key_file: str = "",
+    *,
+    deadline: str = "1800",
+) -> Ending:
+    """Measure any OpenAI-compatible server, without Ansible."""
+    asked = measuring.Asked(url, workload, json, model, api_key_file, deadline)
+    return measuring.measure(here(), Console(), asked)
+
+
+@verb(
+    options={
+        "result": "file that measure or validate wrote",
+        "thresholds": "file as in inventory/thresholds",
+        "json": "the verdict as JSON, alone on stdout",
+    }
+)
+def judge(_: Context, result: str, thresholds: str = "", *, json: bool = False) -> Ending:
+    """Judge a Result against a file of thresholds."""
+    return judge_file.judge(Console(), result, thresholds, as_json=json)
+
+
 @verb(options={"run": "run id, as its folder under runs/ is called; without it the newest that has a report"})
 def report(_: Context, run: str = "") -> Ending:
     """Show the report of a validation again."""
@@ -264,4 +301,6 @@ def _say(console: Console) -> Callable[[str], None]:
 
 
 lab = Collection("lab", up, down, status, ssh)
-namespace = Collection(provision, plan, validate, ab, report, facts, drift, undo, lint, test, show, lab)
+namespace = Collection(
+    provision, plan, validate, measure, judge, ab, report, facts, drift, undo, lint, test, show, lab
+)

@@ -43,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     measuring.add_argument("--out", type=Path, required=True, help="where the Result goes")
     measuring.add_argument("--events", type=Path, help="append one JSON line a run to this file")
     measuring.add_argument("--telemetry", type=Path, help="gzipped JSON lines: all that was seen of the host")
+    measuring.add_argument(
+        "--chunks", type=Path, help="gzipped JSON lines: every event of every answer, timed"
+    )
     measuring.add_argument("--lock", type=Path, default=lock.default_path(), help="default: %(default)s")
     measuring.set_defaults(verb=_measure)
     waiting = verbs.add_parser("ready", help="wait until the server has answered correctly")
@@ -55,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(options: argparse.Namespace) -> int:
     wanted = config.read(options.config)
     with lock.held(options.lock, wanted.run_id), _voice(options.events) as voice:
-        result = run.measure(wanted, voice, options.telemetry)
+        result = run.measure(wanted, voice, run.Kept(options.telemetry, options.chunks))
     _write(options.out, to_json(result))
     return 0
 

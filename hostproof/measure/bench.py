@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hostproof.measure import metrics_page, procfs, prompts
+from hostproof.measure import counting, metrics_page, procfs, prompts
 from hostproof.measure.client import PATIENCE_SECONDS, Client
+from hostproof.measure.counting import WordBook
 from hostproof.measure.dialect import Dialect, exactly
 from hostproof.measure.errors import (
     DeadlinePassed,
+    NoConnection,
     NoCounts,
     SampleFailed,
     SampleVoid,
@@ -46,6 +48,10 @@ class Bench:
     scrapes: bool
     """Whether /metrics has something that no answer tells."""
     until: float
+    local: bool = True
+    """Whether the server runs on this machine."""
+    book: WordBook = field(default_factory=lambda: WordBook(None))
+    """Makes the prompts of a server that has no tokenizer to ask."""
 
     @property
     def left(self) -> float:
@@ -64,6 +70,16 @@ class Bench:
         except SampleFailed:
             return metrics_page.EMPTY
 
+    def gone(self) -> str:
+        """Why the server does not even list its models; empty if it does."""
+        try:
+            self.client.get("/v1/models", limit_seconds=SCRAPE_LIMIT_SECONDS)
+        except NoConnection as error:
+            return str(error)
+        except SampleFailed:
+            return ""  # it is there, and refuses or is slow
+        return ""
+
     def page_after(self, before: Page) -> Page:
         """The page once it contains the answer that was just given, or what there is after SETTLE_SECONDS."""
         until = time.monotonic() + SETTLE_SECONDS
@@ -79,11 +95,11 @@ class Bench:
         self.require_time()
         seed = self._seed(cell, f"{'warmup' if warmup else 'run'}-{number}")
         try:
-            prompt = prompts.build(cell.prompt_tokens, seed, self._length)
+            prompt = self._prompt(cell.prompt_tokens, seed)
             before = self.page()
             stream, observed = self._request(prompt, self._extra(cell, seed))
             hits = metrics_page.prefix_hits(before, self.page_after(before))
-            _require_length(stream, cell)
+            _require_length(stream, cell, exact=self.dialect.exact)
         except SampleVoid as error:
             return Run(number, warmup, void=str(error))
         except SampleFailed as error:
@@ -98,7 +114,7 @@ class Bench:
             cores, begun = procfs.read_cores(), time.monotonic()
             stream = self.client.chat_stream(prompt, extra, limit_seconds=limit)
             window = begun, time.monotonic()
-            busy = procfs.utilisation(cores, procfs.read_cores())
+            busy = procfs.utilisation(cores, procfs.read_cores()) if self.local else {}
         memory.look()  # a run may be shorter than the first pause
         return stream, Observed(
             kv_cache_usage=kv.peak,
@@ -117,28 +133,30 @@ class Bench:
         cache = self.dialect.cold(seed) if cell.cache == "cold" else self.dialect.warm()
         return {**exactly(cell.output_tokens), **self.dialect.running_count, **cache}
 
-    def _length(self, text: str) -> int:
-        return count_tokens(self.client, self.dialect, text)
+    def _prompt(self, tokens: int, seed: str) -> str:
+        if self.dialect.counting != "tokenize":
+            return self.book.prompt(tokens, seed)
+        return prompts.build(
+            tokens, seed, lambda text: counting.with_tokenizer(self.client, self.dialect, text)
+        )
 
     def _kv_cache_usage(self) -> float | None:
         return metrics_page.kv_cache_usage(self.page()) or None  # 0 while a request runs: not updated yet
 
 
-def count_tokens(client: Client, dialect: Dialect, text: str) -> int:
-    """By the server's own tokenizer. Raises NoCounts if it does not tell, SampleFailed if it does not answer."""
-    told = client.post_json("/tokenize", dialect.tokenize(client.model, text))
-    tokens = told.get("tokens") if isinstance(told, dict) else None
-    if not isinstance(tokens, list):
-        raise NoCounts(f"/tokenize answered {str(told)[:80]!r}")
-    return len(tokens)
-
-
-def _require_length(stream: Stream, cell: Cell) -> None:
-    if stream.usage is None:
-        raise NoCounts("the answer came without usage")
+def _require_length(stream: Stream, cell: Cell, *, exact: bool) -> None:
+    """Of a server that need not know `ignore_eos` (not exact) a shorter answer is kept, and so is one whose tokens nobody counted:
+    its times are good, its speed is unknown."""
     if not stream.arrivals:
         raise WrongLength("the answer has no tokens")
-    if stream.usage.completion != cell.output_tokens or stream.tokens != cell.output_tokens:
+    if stream.usage is None:
+        if exact:
+            raise NoCounts("the answer came without usage")
+        return
+    ended = not exact and stream.finish_reason == "stop" and stream.tokens <= cell.output_tokens
+    if (
+        stream.usage.completion != cell.output_tokens and not ended
+    ) or stream.tokens != stream.usage.completion:
         raise WrongLength(
             f"asked for {cell.output_tokens} tokens, "
             f"usage says {stream.usage.completion}, the stream had {stream.tokens}"

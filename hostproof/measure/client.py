@@ -1,12 +1,12 @@
-"""Talks to an OpenAI-compatible server: JSON in and out, chat completions whole and streamed."""
+"""Talks to an OpenAI-compatible server: JSON in and out, completions whole and streamed, of a chat or of a bare prompt."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from hostproof.measure import stream
 from hostproof.measure.errors import BadStatus, BadStream, ConfigError
@@ -17,6 +17,10 @@ PATIENCE_SECONDS = 600.0
 """For one answer: a long prompt on a slow host takes minutes."""
 QUICK_SECONDS = 30.0
 """For a route that does no inference."""
+
+Route = Literal["chat", "completions"]
+PATHS: Mapping[Route, str] = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
+Messages: TypeAlias = Sequence[Mapping[str, Any]]
 
 Json: TypeAlias = Any
 """Whatever the server sends; whoever reads it checks it."""
@@ -40,6 +44,10 @@ class Client:
     transport: Transport
     model: str
     key: str = ""
+    route: Route = "chat"
+    """`completions` where the server has no chat: then a prompt goes without a template."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Keys of a request that this server wants called otherwise, or left out (empty)."""
 
     def with_key(self, key: str) -> Client:
         return replace(self, key=key)
@@ -55,30 +63,45 @@ class Client:
         return _parsed(_whole(self._post(path, body, limit_seconds)), path)
 
     def chat(
-        self, prompt: str, extra: Mapping[str, Any], *, limit_seconds: float = PATIENCE_SECONDS
+        self, prompt: str | Messages, extra: Mapping[str, Any], *, limit_seconds: float = PATIENCE_SECONDS
     ) -> Answer:
-        raw = self.post_json("/v1/chat/completions", self._body(prompt, extra), limit_seconds=limit_seconds)
+        """In one piece. A prompt alone is one message of the user."""
+        raw = self.post_json(PATHS[self.route], self.body(prompt, extra), limit_seconds=limit_seconds)
         try:
             choice = raw["choices"][0]
-            text = stream.text_of(choice["message"])
+            text = stream.text_of(choice["message"]) if "message" in choice else str(choice["text"])
             finish = choice.get("finish_reason")
-        except (KeyError, IndexError, TypeError) as error:
-            raise BadStream(f"the answer is no chat completion: {str(raw)[:200]}") from error
-        usage = stream.usage_of(raw.get("usage"))
+            usage = stream.usage_of(raw.get("usage"))
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise BadStream(f"the answer is no completion: {str(raw)[:200]}") from error
         return Answer(text, finish, usage, str(raw.get("model", "")), raw.get("timings") or {})
 
     def chat_stream(
-        self, prompt: str, extra: Mapping[str, Any], *, limit_seconds: float = PATIENCE_SECONDS
+        self, prompt: str | Messages, extra: Mapping[str, Any], *, limit_seconds: float = PATIENCE_SECONDS
     ) -> Stream:
-        options = {"include_usage": True, **extra.get("stream_options", {})}
-        body = {**self._body(prompt, extra), "stream": True, "stream_options": options}
-        exchange = self._post("/v1/chat/completions", body, limit_seconds)
+        """Streamed, each piece timed."""
+        exchange = self._post(PATHS[self.route], self.stream_body(prompt, extra), limit_seconds)
         _require_success(exchange)
         pieces = list(exchange.pieces)  # parsing waits until the last byte is there
         return stream.read(pieces, exchange.sent_at, exchange.connect_seconds)
 
-    def _body(self, prompt: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-        return {"model": self.model, "messages": [{"role": "user", "content": prompt}], **extra}
+    def body(self, prompt: str | Messages, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """What is sent, as this server takes it."""
+        asked = {"model": self.model, **self._asked(prompt), **extra}
+        names = {key: self.renamed.get(key, key) for key in asked}
+        return {names[key]: value for key, value in asked.items() if names[key]}
+
+    def stream_body(self, prompt: str | Messages, extra: Mapping[str, Any]) -> dict[str, Any]:
+        options = {"include_usage": True, **extra.get("stream_options", {})}
+        return self.body(prompt, {**extra, "stream": True, "stream_options": options})
+
+    def _asked(self, prompt: str | Messages) -> dict[str, Any]:
+        if self.route == "chat":
+            messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+            return {"messages": messages}
+        if isinstance(prompt, str):
+            return {"prompt": prompt}
+        return {"prompt": "\n\n".join(f"{each['role']}: {each['content']}" for each in prompt)}
 
     def _post(self, path: str, body: Mapping[str, Any], limit_seconds: float) -> Exchange:
         headers = {**self._headers(), "Content-Type": "application/json"}

@@ -82,7 +82,7 @@ def parse(raw: object) -> Config:
     workload.only(top, _KEYS, "config")
     work = workload.parse(top.get("workload"))
     server = _server(top.get("server"))
-    _fits(work, server)
+    fits(work, server.context)
     canaries = _yes(top, "canary", server)
     return Config(
         **{key: _text(top, key, "config") for key in ("run_id", "host", "hardware", "setup")},
@@ -160,11 +160,12 @@ def _flag(top: Mapping[str, Any], key: str) -> bool:
     return value
 
 
-def _fits(work: Workload, server: Server) -> None:
+def fits(work: Workload, context: int) -> None:
+    """Raises ConfigError for a cell that the context (tokens; 0: not known) does not hold."""
     for index, cell in enumerate(work.cells):
         need = cell.prompt_tokens + cell.output_tokens
-        if need > server.context:
-            problem = f"needs {need} tokens and more, the server's context is {server.context}"
+        if context and need > context:
+            problem = f"needs {need} tokens and more, the server's context is {context}"
             raise ConfigError(f"workload.cells[{index}]", problem)
 
 

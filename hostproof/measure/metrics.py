@@ -10,6 +10,7 @@ from hostproof.measure.result import LATENCY_AT, Measurement
 from hostproof.measure.sample import CellRuns, Run
 from hostproof.measure.stream import Stream
 
+UNCOUNTED = "the server's streams come without usage, and chunks are no tokens"
 Of = Callable[[Run], float | None]
 
 
@@ -40,6 +41,7 @@ def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]
         )
     yield take("generation_throughput", _streamed(sample.generation_throughput))
     yield _token_gaps(take)
+    yield take("latency", _streamed(sample.latency))
     for tokens in cell.checkpoints:
         yield take(f"{LATENCY_AT}{tokens}", _latency_at(tokens))
     yield _kv_cache(take, about)
@@ -49,7 +51,10 @@ def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]
     )
     yield take("cpu_utilisation", _mean_of_cores, "/proc/stat")
     yield take("peak_memory", lambda run: run.observed.memory, about.memory_source, about.memory_problem)
-    yield take("performance_factor", _factor(about.parameters_billion))
+    if about.parameters_billion:
+        yield take("performance_factor", _factor(about.parameters_billion))
+    else:
+        yield take.nothing("performance_factor", "how many parameters the model has is not known")
     yield _fraction(take, about.ceiling)
     why = "this host has no energy counter that can be read (RAPL, NVML)"
     for metric, of in (
@@ -85,8 +90,9 @@ class _Taker:
     def why_nothing(self) -> str:
         """Empty if there were good runs: then the reason is the metric's own."""
         measured = self.cells.measured
-        if any(run.stream for run in measured):
-            return ""
+        good = [run.stream for run in measured if run.stream]
+        if good:
+            return UNCOUNTED if all(stream.counted == "unknown" for stream in good) else ""
         if not measured:
             return self.cells.ended or "no run was made"
         last = measured[-1].failed or measured[-1].void

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from hostproof.measure import figures
+
 SCHEMA = "hostproof.result/1"
 
 Over = Literal["runs", "tokens"]
@@ -21,6 +23,7 @@ METRICS: Mapping[str, str] = {
     "prompt_throughput": "tok/s",
     "generation_throughput": "tok/s",
     "inter_token_latency": "s",
+    "latency": "s",
     "kv_cache_usage": "ratio",
     "prefix_cache_hit_rate": "ratio",
     "cpu_utilisation": "ratio",
@@ -32,7 +35,8 @@ METRICS: Mapping[str, str] = {
     "failed_requests": "requests",
 }
 """Metric name → unit. `latency_at_<N>` (seconds from sending the request to its N-th output token) is a
-family, see `unit_of`. A ratio is 0..1; `performance_factor` is generation tok/s per billion parameters,
+family, see `unit_of`. `latency` is from sending the request to its last token.
+A ratio is 0..1; `performance_factor` is generation tok/s per billion parameters,
 `ceiling_fraction` generation tok/s by the tok/s that the memory's bandwidth allows (`Setup.ceiling`)."""
 
 LATENCY_AT = "latency_at_"
@@ -57,9 +61,10 @@ class Setup:
 
     name: str
     server: str
-    """`llama_server` or `vllm_server`."""
+    """`llama_server`, `vllm_server`, or `openai_server`: any other that speaks the protocol."""
     model: str
     parameters_billion: float
+    """0: not known (of a server that somebody else started)."""
     flags: Mapping[str, str] = field(default_factory=dict)
     """The server's arguments as it was started, secrets left out."""
     ceiling: float = 0.0
@@ -106,6 +111,10 @@ class Check:
     name: str
     passed: bool
     detail: str
+    request: str = ""
+    """What was sent, as JSON; empty for what is no single request."""
+    answer: str = ""
+    """What came back, cut to a length that can be read."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +158,10 @@ class Result:
     `sampling`, `runs`, `series`, `heat`: what was seen beside the runs (docs/telemetry.md)."""
     gaps: tuple[str, ...] = ()
     """What could not be observed, each a sentence (for example: pynvml is missing)."""
+    unfinished: str = ""
+    """Why the workload was not run to its end (the server died, a signal, the deadline); such a Result is kept, never judged as whole."""
+    findings: tuple[str, ...] = ()
+    """What follows from the figures, each a sentence with the figures in it: which habit costs what, what would mend it."""
     schema: str = SCHEMA
 
     def find(self, cell: str, metric: str) -> Measurement | None:
@@ -157,7 +170,9 @@ class Result:
 
 
 def to_json(result: Result) -> str:
-    return json.dumps(asdict(result), indent=1, sort_keys=True, allow_nan=False) + "\n"
+    """The Result, and `cells`: the same figures summed up for people and scripts (figures.py); no reader of ours needs those."""
+    told = asdict(result) | {"cells": figures.cells(result)}
+    return json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def from_json(text: str) -> Result:
@@ -169,6 +184,7 @@ def from_json(text: str) -> Result:
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
         raise ResultError(f"schema is {found!r}, this reader knows {SCHEMA!r}")
+    raw.pop("cells", None)
     try:
         return Result(
             **{
@@ -181,7 +197,8 @@ def from_json(text: str) -> Result:
                 "checks": tuple(Check(**c) for c in raw["checks"]),
                 "agreements": tuple(Agreement(**a) for a in raw["agreements"]),
                 "gaps": tuple(raw["gaps"]),
+                "findings": tuple(raw.get("findings", ())),
             }
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ResultError(f"a field is missing or unknown: {error}") from error

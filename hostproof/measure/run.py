@@ -7,18 +7,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hostproof import __version__
 from hostproof.measure import (
     agreements,
+    counting,
     environment,
     gpu,
     metrics,
     metrics_page,
     procfs,
     progress,
+    raw,
     ready,
     recorder,
     remarks,
@@ -27,11 +30,13 @@ from hostproof.measure import (
 )
 from hostproof.measure.bench import Bench
 from hostproof.measure.checks import SECONDS, Checker
-from hostproof.measure.client import Answer, Client, read_key
+from hostproof.measure.client import Client, read_key
 from hostproof.measure.config import Config
+from hostproof.measure.counting import WordBook
 from hostproof.measure.dialect import DIALECTS
 from hostproof.measure.errors import DeadlinePassed, SampleFailed
 from hostproof.measure.metrics_page import Page
+from hostproof.measure.probe import Subject
 from hostproof.measure.recorder import Record, Recorder
 from hostproof.measure.result import Agreement, Check, Result, Setup
 from hostproof.measure.sample import CellRuns, Run
@@ -41,6 +46,7 @@ from hostproof.measure.workload import Cell
 
 READY_SECONDS = 120.0
 MOST_FAILURES_IN_A_ROW = 3
+STOPPED = "it was stopped by a signal"
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class Voice:
 
     line: Callable[[str], None]
     event: Callable[[Mapping[str, Any]], None]
+    run: Callable[[Cell, Run], None] = lambda cell, run: None
+    """Everything that was seen of a run."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,18 @@ class Found:
     """What the instrument itself took: `cpu_seconds` of `wall_seconds`."""
     record: Record
     """What was seen of the host meanwhile."""
+    notes: tuple[str, ...] = ()
+    """What cannot be known of this server."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Files that a measurement leaves beside its Result; None: it does not."""
+
+    telemetry: Path | None = None
+    """One line of JSON a look at the host, gzipped."""
+    chunks: Path | None = None
+    """One line of JSON a request with every event and its time, gzipped (raw.py)."""
 
 
 def client_of(config: Config) -> Client:
@@ -81,32 +101,43 @@ def client_of(config: Config) -> Client:
     return Client(HttpTransport(server.url), server.served_name, read_key(server.api_key_file))
 
 
-def measure(config: Config, voice: Voice, raw: Path | None = None) -> Result:
-    """Raises Stopped if nothing could be measured; a server that fails later is in the Result.
-
-    `raw`: where the telemetry goes, one line of JSON a look, gzipped.
-    """
-    client = client_of(config)
+def measure(config: Config, voice: Voice, kept: Kept = Kept()) -> Result:
+    """Raises Stopped if nothing could be measured; a server that fails later is in the Result."""
     begun = time.monotonic()
+    client = client_of(config)
     first = ready.wait(client, min(READY_SECONDS, config.deadline_seconds))
+    return of(Subject(client, DIALECTS[config.server.server], first), config, voice, kept, begun)
+
+
+def of(
+    subject: Subject, config: Config, voice: Voice, kept: Kept, begun: float, *, interruptible: bool = False
+) -> Result:
+    """Of a server that has answered. `begun`: when its deadline began to run.
+
+    `interruptible`: Ctrl-C ends the workload, and what there is becomes an unfinished Result.
+    """
     with tempfile.TemporaryDirectory(prefix="hostproof-measure-") as folder:
         file = Path(folder) / "telemetry.jsonl"
-        with Recorder(unit.find(config.server.unit), file, config.telemetry_hertz) as watching:
-            found = _found(config, voice, client, first, begun)
+        with (
+            Recorder(unit.find(config.server.unit), file, config.telemetry_hertz) as watching,
+            raw.opened(kept.chunks) as chunks,
+        ):
+            telling = replace(voice, run=chunks)
+            found = _found(subject, config, telling, begun, interruptible=interruptible)
         found = replace(found, record=watching.record())
-        if raw is not None and file.is_file():
-            recorder.compress(file, raw)
+        if kept.telemetry is not None and file.is_file():
+            recorder.compress(file, kept.telemetry)
     return _result(found)
 
 
-def _found(config: Config, voice: Voice, client: Client, first: Answer, begun: float) -> Found:
+def _found(subject: Subject, config: Config, voice: Voice, begun: float, *, interruptible: bool) -> Found:
     started, cpu = _now(), time.process_time()
     seed = f"{config.run_id}/{time.time_ns()}"  # the same run id may come twice
-    dialect = DIALECTS[config.server.server]
+    client, dialect = subject.client, subject.dialect
     gpus = gpu.find()
     about = environment.gather(client, dialect, config.server, gpus, __version__) | {"prompt_seed": seed}
     checker = Checker(client, dialect, f"{seed}/checks", min(SECONDS, config.deadline_seconds), config.canary)
-    checks = tuple(_told(checker.all(first), voice))
+    checks = tuple(_told(checker.all(subject.first), voice))
     page = _first_page(client)
     bench = Bench(
         client=client,
@@ -117,11 +148,15 @@ def _found(config: Config, voice: Voice, client: Client, first: Answer, begun: f
         workload_id=f"{config.workload.name}/{config.workload.version}",
         scrapes=metrics_page.is_useful(page),
         until=begun + config.deadline_seconds,
+        local=subject.local,
+        book=WordBook(None if dialect.counting == "nothing" else partial(counting.with_usage, client)),
     )
-    measured = _cells(bench, config.workload.cells, voice)
+    measured = _cells(bench, config.workload.cells, voice, interruptible=interruptible)
     used = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.monotonic() - begun}
     capacity = config.server.context if dialect.server == "llama_server" else metrics_page.kv_capacity(page)
-    return Found(config, bench, measured, checks, about, started, capacity, used, Record())
+    return Found(
+        config, bench, measured, checks, about, started, capacity or None, used, Record(), subject.notes
+    )
 
 
 def _told(checks: Iterable[Check], voice: Voice) -> Iterator[Check]:
@@ -130,17 +165,22 @@ def _told(checks: Iterable[Check], voice: Voice) -> Iterator[Check]:
         yield check
 
 
-def _cells(bench: Bench, cells: tuple[Cell, ...], voice: Voice) -> Measured:
+def _cells(bench: Bench, cells: tuple[Cell, ...], voice: Voice, *, interruptible: bool) -> Measured:
     done: list[CellRuns] = []
     agreed: list[Agreement] = []
+    stopped = ""
     for cell in cells:
-        cell_runs, before = _cell(bench, cell, voice)
+        if stopped:
+            done.append(CellRuns(cell, (), stopped))
+            continue
+        cell_runs, before = _cell(bench, cell, voice, interruptible=interruptible)
         done.append(cell_runs)
         agreed += agreements.agreements(cell_runs, before, bench.page())
+        stopped = STOPPED if cell_runs.ended == STOPPED else ""
     return Measured(tuple(done), tuple(agreed))
 
 
-def _cell(bench: Bench, cell: Cell, voice: Voice) -> tuple[CellRuns, Page]:
+def _cell(bench: Bench, cell: Cell, voice: Voice, *, interruptible: bool) -> tuple[CellRuns, Page]:
     """The runs, and /metrics as it was before the first measured one."""
     runs: list[Run] = []
     before, ended = metrics_page.EMPTY, ""
@@ -153,15 +193,22 @@ def _cell(bench: Bench, cell: Cell, voice: Voice) -> tuple[CellRuns, Page]:
             runs.append(bench.run(cell, number, warmup=warmup))
             voice.line(progress.line(cell, runs[-1]))
             voice.event(progress.event(cell, runs[-1]))
-            ended = _given_up(runs)
+            voice.run(cell, runs[-1])
+            ended = _given_up(bench, runs)
             if ended:
                 break
     except DeadlinePassed as error:
         ended = str(error)
+    except KeyboardInterrupt:
+        if not interruptible:
+            raise
+        ended = STOPPED
     return CellRuns(cell, tuple(runs), ended), before
 
 
-def _given_up(runs: list[Run]) -> str:
+def _given_up(bench: Bench, runs: list[Run]) -> str:
+    if runs[-1].failed and (why := bench.gone()):
+        return f"the server is gone: {why}"
     last = runs[-MOST_FAILURES_IN_A_ROW:]
     if len(last) == MOST_FAILURES_IN_A_ROW and all(run.failed for run in last):
         return f"{MOST_FAILURES_IN_A_ROW} failed in a row; the last: {last[-1].failed}"
@@ -192,8 +239,18 @@ def _result(found: Found) -> Result:
         checks=(*found.checks, *([cold] if cold else [])),
         agreements=found.measured.agreements,
         telemetry=_telemetry(done, found.used) | _beside(done, found.record),
-        gaps=(*_absences(bench), *remarks.gaps(done), *_unseen(found.record)),
+        gaps=(*found.notes, *_absences(bench), *remarks.gaps(done), *_unseen(found.record)),
+        unfinished=_unfinished(done),
     )
+
+
+def _unfinished(done: tuple[CellRuns, ...]) -> str:
+    """Empty if every cell had all its runs."""
+    short = next((cells for cells in done if cells.ended), None)
+    if short is None:
+        return ""
+    made = len(short.measured)
+    return f"cell {short.cell.name} has {made} of {short.cell.runs} runs, because {short.ended}"
 
 
 def _watched(done: tuple[CellRuns, ...], ticks: Sequence[Tick]) -> tuple[CellRuns, ...]:

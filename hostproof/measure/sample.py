@@ -59,6 +59,8 @@ def ttft(stream: Stream) -> float:
 
 def generation_throughput(stream: Stream) -> float | None:
     """Tokens after the first arrival by the time they took: (n − 1) / (t_last − t_first) if alone."""
+    if stream.counted == "unknown":
+        return None
     first, last = stream.arrivals[0], stream.arrivals[-1]
     took = last.at - first.at
     return (stream.tokens - first.tokens) / took if took > 0 else None
@@ -69,8 +71,15 @@ def prompt_throughput(stream: Stream) -> float | None:
     return stream.usage.prompt / ttft(stream) if stream.usage and ttft(stream) > 0 else None
 
 
+def latency(stream: Stream) -> float:
+    """Seconds from sending the request to the last token."""
+    return stream.arrivals[-1].at
+
+
 def latency_at(stream: Stream, tokens: int) -> float | None:
     """Seconds from sending the request until the answer had so many tokens."""
+    if stream.counted == "unknown":
+        return None
     seen = 0
     for arrival in stream.arrivals:
         seen += arrival.tokens
@@ -81,6 +90,8 @@ def latency_at(stream: Stream, tokens: int) -> float | None:
 
 def gaps(stream: Stream) -> Iterator[float]:
     """Seconds between tokens. Of tokens that came together each gets an even share of their gap."""
+    if stream.counted == "unknown":
+        return
     before = stream.arrivals[0].at
     for arrival in stream.arrivals[1:]:
         yield from [(arrival.at - before) / arrival.tokens] * arrival.tokens
@@ -107,7 +118,7 @@ def energy_per_token(run: Run) -> float | None:
     stream, seen = run.stream, run.observed.seen
     if stream is None or seen is None or seen.joules is None:
         return None
-    return seen.joules / stream.tokens
+    return None if stream.counted == "unknown" else seen.joules / stream.tokens
 
 
 def throughput_per_watt(run: Run) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -19,7 +19,8 @@ from hostproof.measure.transport import Piece
 
 DONE = "[DONE]"
 
-Counted = Literal["exact", "chunks", "spread"]
+Counted = Literal["exact", "chunks", "spread", "unknown"]
+"""By a running count; by chunks, which the usage agrees with; spread evenly over the chunks; not told by the server at all."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Stream:
     counted: Counted
     connect_seconds: float = 0.0
     """Spent before the request was sent; not part of any other time."""
+    raw: tuple[tuple[float, str], ...] = field(default=(), repr=False, compare=False)
+    """Every event as it came: seconds since the request was sent, and its data."""
 
     @property
     def tokens(self) -> int:
@@ -103,7 +106,8 @@ def _lines(pieces: Iterable[Piece]) -> Iterator[tuple[float, bytes]]:
 
 def read(pieces: Iterable[Piece], sent_at: float, connect_seconds: float = 0.0) -> Stream:
     """Raises BadStream if the answer is unreadable, reports an error or ends before it is finished."""
-    chunks = list(_chunks(pieces, sent_at))
+    came = tuple((at - sent_at, data) for at, data in events(pieces))
+    chunks = list(_chunks(came))
     finish = next((chunk.finish_reason for chunk in reversed(chunks) if chunk.finish_reason), None)
     if finish is None:
         raise BadStream(f"the stream ended after {len(chunks)} chunks without a finish_reason")
@@ -111,32 +115,39 @@ def read(pieces: Iterable[Piece], sent_at: float, connect_seconds: float = 0.0) 
     timings = next((chunk.timings for chunk in reversed(chunks) if chunk.timings), {})
     text = "".join(chunk.text for chunk in chunks)
     arrivals, counted = count(chunks, usage.completion if usage else None)
-    return Stream(arrivals, text, finish, usage, timings, counted, connect_seconds)
+    return Stream(arrivals, text, finish, usage, timings, counted, connect_seconds, came)
 
 
-def _chunks(pieces: Iterable[Piece], sent_at: float) -> Iterator[Chunk]:
-    for at, data in events(pieces):
+def _chunks(came: Iterable[tuple[float, str]]) -> Iterator[Chunk]:
+    for at, data in came:
         if data.strip() == DONE:
             return
-        yield chunk(data, at - sent_at)
+        yield chunk(data, at)
 
 
 def chunk(data: str, at: float) -> Chunk:
-    """One `chat.completion.chunk`."""
+    """One `chat.completion.chunk`, or one of a bare completion."""
     try:
         raw = json.loads(data)
     except json.JSONDecodeError as error:
         raise BadStream(f"a chunk is not JSON: {data[:80]!r}") from error
     if not isinstance(raw, dict):
         raise BadStream(f"a chunk is no object: {data[:80]!r}")
-    if "error" in raw or ("choices" not in raw and "message" in raw):
+    if raw.get("error") or ("choices" not in raw and "message" in raw):
         raise BadStream(f"the server reported an error in its answer: {data[:200]}")
+    try:
+        return _chunk(raw, at)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadStream(f"a chunk is none of this protocol: {data[:80]!r}") from error
+
+
+def _chunk(raw: Mapping[str, Any], at: float) -> Chunk:
     choice: Mapping[str, Any] = next(iter(raw.get("choices") or ()), {})
     delta = choice.get("delta") or {}
     timings = raw.get("timings") or {}
     usage = usage_of(raw.get("usage"))
     running = timings.get("predicted_n", usage.completion if usage and choice else None)
-    text = text_of(delta)
+    text = text_of(delta) or choice.get("text") or ""
     role_only = "role" in delta and not text
     return Chunk(at, text, role_only, running, choice.get("finish_reason"), usage, timings)
 
@@ -163,7 +174,9 @@ def count(chunks: Iterable[Chunk], total: int | None) -> tuple[tuple[Arrival, ..
     if any(chunk.count for chunk in chunks):
         return _by_running_count(chunks), "exact"
     times = [chunk.at for chunk in chunks if chunk.text]
-    if total is None or total == len(times):
+    if total is None:
+        return tuple(Arrival(at, 1) for at in times), "unknown"
+    if total == len(times):
         return tuple(Arrival(at, 1) for at in times), "chunks"
     return _spread(times, total), "spread"
 

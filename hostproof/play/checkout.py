@@ -25,6 +25,10 @@ class Checkout:
     def locks(self) -> Path:
         return self.runs / ".locks"
 
+    @property
+    def workloads(self) -> Path:
+        return self.root / "inventory" / "workloads"
+
     def playbook(self, name: str) -> Path:
         return self.root / "playbooks" / f"{name}.yml"
 

@@ -28,6 +28,7 @@ WORDS = [
     "rope",
 ]
 MODEL = "mock"
+INSTEAD = {"max_tokens": ", use max_completion_tokens"}
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Script:
     reasoning: bool = False
     running_count: bool = True
     usage: bool = True
+    whole_usage: bool = True
     split_bytes: bool = False
     """Send every event in two pieces, cut inside a character where there is one."""
     cached: int = 0
@@ -55,6 +57,20 @@ class Script:
     ignores_stop: bool = False
     ignores_key: bool = False
     metrics: str = ""
+    owner: str = ""
+    """`owned_by` in the list of models."""
+    models: tuple[str, ...] = (MODEL,)
+    tokenizer: bool = True
+    chat: bool = True
+    completions: bool = False
+    refuses: tuple[str, ...] = ()
+    """Keys that make a request a bad one."""
+    knows_ignore_eos: bool = True
+    streams: bool = True
+    page: bytes | None = None
+    """What /v1/models says instead."""
+    dies_for_good_after: int | None = None
+    """So many completions, then no more answers of any kind."""
     words: list[str] = field(default_factory=lambda: list(WORDS))
     answer: Callable[[str], str] | None = None
     """What it says to a prompt, where it may end by itself."""
@@ -76,6 +92,10 @@ class Mock:
     url: str
     script: Script
     log: Log
+
+
+def _prompt(body: dict[str, Any]) -> str:
+    return str(body["prompt"] if "prompt" in body else "".join(m["content"] for m in body["messages"]))
 
 
 class _Server(ThreadingHTTPServer):
@@ -110,14 +130,25 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        if (self.mock.script.dies_for_good_after or 0) < 0:
+            self.close_connection = True
+            return
         if self._held_off():
             return
         pages = {
             "/health": {"status": "ok"},
             "/props": {"build_info": "mock-1"},
             "/version": {"version": "mock-1"},
-            "/v1/models": {"object": "list", "data": [{"id": MODEL}]},
+            "/v1/models": {
+                "object": "list",
+                "data": [
+                    {"id": name, "owned_by": self.mock.script.owner} for name in self.mock.script.models
+                ],
+            },
         }
+        if self.path == "/v1/models" and self.mock.script.page is not None:
+            self._reply(200, self.mock.script.page)
+            return
         if self.path == "/metrics" and self.mock.script.metrics:
             self._reply(200, self.mock.script.metrics.encode())
         elif self.path in pages:
@@ -134,11 +165,24 @@ class _Handler(BaseHTTPRequestHandler):
         if len(salt) > 128 or set(salt) & set("@/\\"):
             self._json(400, {"error": {"message": "Parameter 'cache_salt' must not contain '@' or '/'"}})
             return
-        if self.path == "/tokenize":
+        script = self.mock.script
+        refused = [key for key in script.refuses if key in body]
+        if refused:
+            self._json(
+                400, {"error": {"message": f"Unknown parameter: {refused[0]}{INSTEAD.get(refused[0], '')}"}}
+            )
+        elif self.path == "/tokenize" and script.tokenizer:
             words = (body.get("content") or body["prompt"]).split()
             self._json(200, {"count": len(words), "tokens": [0] * len(words)})
-        elif self.path == "/v1/chat/completions":
-            self._stream(body) if body.get("stream") else self._whole(body)
+        elif (self.path == "/v1/chat/completions" and script.chat) or (
+            self.path == "/v1/completions" and script.completions
+        ):
+            if script.dies_for_good_after is not None:
+                script.dies_for_good_after -= 1
+                if script.dies_for_good_after < 0:
+                    self.close_connection = True
+                    return
+            self._stream(body) if body.get("stream") and script.streams else self._whole(body)
         else:
             self._json(404, {"error": "no such page"})
 
@@ -155,10 +199,12 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def _tokens(self, body: dict[str, Any]) -> tuple[list[str], str]:
-        script, asked = self.mock.script, body["max_tokens"] - self.mock.script.short_by
-        if script.answer and not body.get("ignore_eos"):
-            return [script.answer(body["messages"][0]["content"])], "stop"
-        if not body.get("ignore_eos") and script.ends_after < asked:
+        script = self.mock.script
+        asked = body.get("max_tokens", body.get("max_completion_tokens", 16)) - script.short_by
+        on = bool(body.get("ignore_eos")) and script.knows_ignore_eos
+        if script.answer and not on:
+            return [script.answer(_prompt(body))], "stop"
+        if not on and script.ends_after < asked:
             return [f" {word}" for word in script.words[: script.ends_after]], "stop"
         tokens = [f" {script.words[i % len(script.words)]}" for i in range(asked)]
         text = "".join(tokens)
@@ -170,11 +216,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _whole(self, body: dict[str, Any]) -> None:
         tokens, finish = self._tokens(body)
         message = {"role": "assistant", "content": "".join(tokens)}
-        choice = {"index": 0, "message": message, "finish_reason": finish}
-        self._json(200, {"model": MODEL, "choices": [choice], "usage": self._usage(body, len(tokens))})
+        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": finish}
+        if "prompt" in body:
+            choice = {"index": 0, "text": message["content"], "finish_reason": finish}
+        told = {"usage": self._usage(body, len(tokens))} if self.mock.script.whole_usage else {}
+        self._json(200, {"model": MODEL, "choices": [choice], **told})
 
     def _usage(self, body: dict[str, Any], completion: int) -> dict[str, Any]:
-        prompt = len(body["messages"][0]["content"].split()) + 4  # a chat template of four tokens
+        prompt = len(_prompt(body).split()) + (4 if "messages" in body else 0)  # a template of four tokens
         details = {"cached_tokens": self.mock.script.cached}
         return {"prompt_tokens": prompt, "completion_tokens": completion, "prompt_tokens_details": details}
 
@@ -187,7 +236,10 @@ class _Handler(BaseHTTPRequestHandler):
         tokens, finish = self._tokens(body)
         if script.stream_differs:
             tokens[-1] = " otherwise"
-        self._event({"choices": [{"delta": {"role": "assistant", "content": None}, "finish_reason": None}]})
+        if "messages" in body:
+            self._event(
+                {"choices": [{"delta": {"role": "assistant", "content": None}, "finish_reason": None}]}
+            )
         due = begun + script.ttft
         for done in range(0, len(tokens), script.tokens_per_chunk):
             if script.die_after is not None and done >= script.die_after:
@@ -203,14 +255,15 @@ class _Handler(BaseHTTPRequestHandler):
             sent.append(time.monotonic() - begun)
             self._token(body, "".join(group), done + len(group))
         self._event({"choices": [{"delta": {}, "finish_reason": finish}]})
-        if script.usage:
+        if script.usage and body.get("stream_options", {}).get("include_usage"):
             self._event({"choices": [], "usage": self._usage(body, len(tokens))})
         self._piece(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
 
     def _token(self, body: dict[str, Any], text: str, done: int) -> None:
         name = "reasoning_content" if self.mock.script.reasoning else "content"
-        event: dict[str, Any] = {"choices": [{"delta": {name: text}, "finish_reason": None}]}
+        choice = {"text": text} if "prompt" in body else {"delta": {name: text}}
+        event: dict[str, Any] = {"choices": [{**choice, "finish_reason": None}]}
         if self.mock.script.running_count:
             event["usage"] = self._usage(body, done)
         self._event(event)

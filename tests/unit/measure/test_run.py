@@ -14,7 +14,7 @@ import pytest
 from hostproof.measure import config, run
 from hostproof.measure.errors import NotReady
 from hostproof.measure.result import Result, from_json, to_json
-from hostproof.measure.run import Voice
+from hostproof.measure.run import Kept, Voice
 
 from . import build
 from .conftest import Serve
@@ -183,6 +183,34 @@ def test_energy_that_no_counter_tells_is_unmeasured_with_the_reason(serve: Serve
 def test_raw_telemetry_is_kept_where_it_was_asked_for(serve: Serve, tmp_path: Path) -> None:
     mock = serve()
     wanted = config.parse(build.config(server=build.server(url=mock.url)))
-    run.measure(wanted, Voice(lambda line: None, lambda event: None), tmp_path / "telemetry.jsonl.gz")
+    kept = Kept(telemetry=tmp_path / "telemetry.jsonl.gz")
+    run.measure(wanted, Voice(lambda line: None, lambda event: None), kept)
     with gzip.open(tmp_path / "telemetry.jsonl.gz", "rt", encoding="utf-8") as lines:
         assert any("busy" in json.loads(line) for line in lines)
+
+
+def test_every_event_of_every_answer_is_kept_with_its_time(serve: Serve, tmp_path: Path) -> None:
+    mock = serve(gap=0.01)
+    wanted = config.parse(build.config(server=build.server(url=mock.url)))
+    kept = Kept(chunks=tmp_path / "chunks.jsonl.gz")
+    result = run.measure(wanted, Voice(lambda line: None, lambda event: None), kept)
+    with gzip.open(tmp_path / "chunks.jsonl.gz", "rt", encoding="utf-8") as lines:
+        told = [json.loads(line) for line in lines]
+    assert [(each["cell"], each["run"], each["warmup"]) for each in told] == [
+        ("decode", 1, True),
+        ("decode", 1, False),
+        ("decode", 2, False),
+    ]
+    measured = result.find("decode", "ttft")
+    assert measured is not None
+    # The role delta comes first and is no token; the figures can be made anew from what was kept.
+    first = [next(at for at, data in each["events"] if '"content": "' in data) for each in told[1:]]
+    assert first == pytest.approx(measured.samples, abs=1e-6)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chunks.jsonl.gz"]
+
+
+def test_a_result_that_was_cut_short_says_so(serve: Serve) -> None:
+    assert measure(serve()).unfinished == ""
+    cut = measure(serve(die_after=3), workload=build.workload(runs=6, warmups=0))
+    assert cut.unfinished.startswith("cell decode has 3 of 6 runs, because 3 failed in a row")
+    assert from_json(to_json(cut)).unfinished == cut.unfinished
