@@ -19,7 +19,7 @@ from typing import Any
 
 from hostproof.measure import config, run
 from hostproof.measure.result import Result
-from hostproof.measure.run import Voice
+from hostproof.measure.run import Kept, Voice
 from tests.unit.measure import build
 from tests.unit.measure.mock_server import Script, running
 
@@ -53,7 +53,7 @@ def _one(rate: float) -> dict[str, float]:
             telemetry_hertz=rate,
         )
         wanted = config.parse(json.loads(json.dumps(raw)))
-        result = run.measure(wanted, Voice(_silent, _silent), Path(folder) / "looks.gz")
+        result = run.measure(wanted, Voice(_silent, _silent), Kept(telemetry=Path(folder) / "looks.gz"))
         return _row(result)
 
 
