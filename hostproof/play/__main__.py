@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-
-from invoke.program import Program
+from collections.abc import Sequence
 
 from hostproof import __version__
 from hostproof.exits import ExitStatus
+from hostproof.play import inventory
+from hostproof.play.checkout import here
+
+ON_HOSTS = ("provision", "plan", "validate", "facts", "drift", "undo")
+"""Tasks that begin with the inventory, where `--host` is given."""
 
 
 def main() -> None:
     """Invoke ends the process itself; only a reader that went away, as `| head` does, is seen to here."""
+    if begins_with_the_inventory(sys.argv[1:]):
+        inventory.begin(here())
+    from invoke.program import Program  # noqa: PLC0415 # beside the reading, not before it
+
     try:
         Program(name="hostproof", binary="./inv", version=__version__).run()
         sys.stdout.flush()
@@ -20,6 +28,12 @@ def main() -> None:
         # Python would try once more to write what is left, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(ExitStatus.COULD_NOT))
+
+
+def begins_with_the_inventory(words: Sequence[str]) -> bool:
+    """Whether these words, as far as can be told before they are parsed, name a task and a host. Pure."""
+    named = any(word == "--host" or word.startswith("--host=") for word in words)
+    return named and "--help" not in words and not set(ON_HOSTS).isdisjoint(words)
 
 
 if __name__ == "__main__":

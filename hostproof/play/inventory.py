@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import json
 import os
@@ -106,34 +107,57 @@ def listing(kind: str, names: Iterable[str]) -> str:
     return f"Known {kind}: {', '.join(every[:SHOWN_NAMES])}{more}."
 
 
+_ahead: dict[Path, subprocess.Popen[str]] = {}
+"""Readings that were begun and not fetched yet, by checkout."""
+
+
+def begin(checkout: Checkout) -> None:
+    """Lets `read` find its answer ready: Ansible takes half a second, as long as this process takes to import what it needs."""
+    reading = _ahead[checkout.root] = _listing(checkout)
+    # Nobody may want it after all, such as when an option was misspelt.
+    atexit.register(_abandon, reading)
+
+
+def _abandon(reading: subprocess.Popen[str]) -> None:
+    if reading.poll() is None:
+        reading.kill()
+        reading.wait()
+
+
+def _listing(checkout: Checkout) -> subprocess.Popen[str]:
+    ansible_inventory = str(Path(sys.executable).with_name("ansible-inventory"))
+    return subprocess.Popen(
+        [ansible_inventory, "--list", "--inventory", checkout.inventory()],
+        cwd=checkout.root,
+        env={**os.environ, "ANSIBLE_CONFIG": str(checkout.config), "ANSIBLE_NOCOLOR": "1"},
+        # ssh may have left the terminal non-blocking, which Ansible refuses.
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def read(checkout: Checkout) -> Inventory:
     """Reads the inventory in a child process; raises with file, line and key if it is malformed."""
     source = checkout.inventory()
-    command = [str(Path(sys.executable).with_name("ansible-inventory")), "--list", "--inventory", source]
-    env = {**os.environ, "ANSIBLE_CONFIG": str(checkout.config), "ANSIBLE_NOCOLOR": "1"}
-    try:
-        done = subprocess.run(
-            command,
-            cwd=checkout.root,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=READ_LIMIT_SECONDS,
-            check=False,
-            # ssh may have left the terminal non-blocking, which Ansible refuses.
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise HostproofError(
-            f"reading the inventory took longer than {READ_LIMIT_SECONDS} s",
-            where=source,
-            mend="Look for an inventory script or plugin that hangs.",
-        ) from error
-    if done.returncode != 0:
-        raise malformed(source, done.stderr)
-    if misspelt := unknown_key(source, done.stderr):
+    with _ahead.pop(checkout.root, None) or _listing(checkout) as reading:
+        try:
+            listed, said = reading.communicate(timeout=READ_LIMIT_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise HostproofError(
+                f"reading the inventory took longer than {READ_LIMIT_SECONDS} s",
+                where=source,
+                mend="Look for an inventory script or plugin that hangs.",
+            ) from error
+        finally:
+            # Before the wait at the end of `with`: one that hangs, or was interrupted, would never come to its end.
+            _abandon(reading)
+    if reading.returncode != 0:
+        raise malformed(source, said)
+    if misspelt := unknown_key(source, said):
         raise misspelt
-    return parse(checkout.short(source), done.stdout)
+    return parse(checkout.short(source), listed)
 
 
 def parse(source: str, listed: str) -> Inventory:

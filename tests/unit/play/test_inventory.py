@@ -9,6 +9,7 @@ import pytest
 
 from hostproof.errors import HostproofError
 from hostproof.play import inventory
+from hostproof.play.checkout import Checkout
 from hostproof.play.inventory import Inventory
 
 LISTED = {
@@ -156,3 +157,26 @@ def test_an_unknown_key_names_file_and_line(tmp_path: Path) -> None:
 
 def test_no_warning_no_unknown_key(tmp_path: Path) -> None:
     assert inventory.unknown_key(str(tmp_path), "") is None
+
+
+def test_a_reading_that_was_begun_is_fetched_and_not_made_again(tmp_path: Path) -> None:
+    source = tmp_path / "hosts.yml"
+    source.write_text("all: {hosts: {epyc01: {}}}\n", encoding="utf-8")
+    checkout = Checkout(tmp_path)
+    (tmp_path / "inventory").symlink_to(source)
+    inventory.begin(checkout)
+    inventory._ahead[tmp_path].wait(60)
+    source.write_text("all: {hosts: {epyc02: {}}}\n", encoding="utf-8")
+    assert inventory.read(checkout).hosts == ("epyc01",)
+    assert inventory.read(checkout).hosts == ("epyc02",)
+
+
+def test_a_reading_that_hangs_is_ended_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "inventory"
+    script.write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+    script.chmod(0o755)
+    monkeypatch.setattr(inventory, "READ_LIMIT_SECONDS", 2)
+    with pytest.raises(HostproofError, match="took longer than 2 s"):
+        inventory.read(Checkout(tmp_path))

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import tasks
 from hostproof import __version__
+from hostproof.play import __main__ as main
 
 ROOT = Path(__file__).parents[3]
 ARGV = [sys.executable, "-P", "-m", "hostproof.play", "--search-root", str(ROOT)]
@@ -30,3 +32,16 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         running.stdout.close()
         assert running.stderr.read() == ""
     assert running.returncode == 1
+
+
+def test_the_inventory_is_read_beside_the_imports_only_where_a_task_wants_it() -> None:
+    wants = main.begins_with_the_inventory
+    assert wants(["--search-root", "/srv", "drift", "--host", "epyc01"])
+    assert wants(["facts", "--host=epyc01", "--json"])
+    assert not wants(["facts", "--root", "/tree"])
+    assert not wants(["drift", "--host", "epyc01", "--help"])
+    assert not wants(["lab.up", "--name", "drift"])
+
+
+def test_tasks_on_hosts_are_tasks() -> None:
+    assert set(main.ON_HOSTS) <= set(tasks.namespace.tasks)
