@@ -278,6 +278,7 @@ GET_U32(nvmlDeviceGetMaxPcieLinkWidth, "link_maximum_width")
 GET_U32(nvmlDeviceGetPcieReplayCounter, "link_replays")
 GET_U32(nvmlDeviceGetPerformanceState, "performance_state")
 GET_U32(nvmlDeviceGetComputeMode, "compute_mode")
+GET_U32(nvmlDeviceGetMemoryBusWidth, "memory_bus_bits")
 GET_U32(nvmlDeviceGetNumaNodeId, "numa_node")
 GET_U32(nvmlDeviceGetFanSpeed, "fan_percent")
 static const char *const clocks[] = {"clock_graphics", "clock_sm", "clock_memory", "clock_video"};

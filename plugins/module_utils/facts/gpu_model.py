@@ -65,6 +65,8 @@ class GpuClocks:
     maximum_graphics_mhz: int | None = None
     maximum_sm_mhz: int | None = None
     maximum_memory_mhz: int | None = None
+    memory_bus_bits: int | None = None
+    """How wide its memory is; each line carries two bits a clock."""
 
 
 @dataclass(frozen=True)

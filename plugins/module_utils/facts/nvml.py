@@ -75,6 +75,7 @@ QUESTIONS: Mapping[str, Question] = {
     "clock_maximum_graphics": lambda n, g: n.nvmlDeviceGetMaxClockInfo(g, 0),
     "clock_maximum_sm": lambda n, g: n.nvmlDeviceGetMaxClockInfo(g, 1),
     "clock_maximum_memory": lambda n, g: n.nvmlDeviceGetMaxClockInfo(g, 2),
+    "memory_bus_bits": lambda n, g: n.nvmlDeviceGetMemoryBusWidth(g),
     "performance_state": lambda n, g: n.nvmlDeviceGetPerformanceState(g),
     "throttle": lambda n, g: _event_reasons(n, g),  # noqa: PLW0108  (defined below)
     "energy": lambda n, g: n.nvmlDeviceGetTotalEnergyConsumption(g),
