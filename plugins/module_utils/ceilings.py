@@ -71,6 +71,11 @@ def gpu(name: str, bytes_per_second: float = 0.0) -> Gpu | None:
     return known
 
 
+def by_clock(memory_mhz: int, bus_bits: int) -> float:
+    """Bytes a second of a memory that NVML describes by its highest clock and its width: each line carries two bits a clock."""
+    return memory_mhz * 1e6 * 2 * bus_bits / 8
+
+
 def generation(read_bytes: int, kv_bytes: int, card: Gpu, tokens: int = 0) -> Ceiling:
     """`read_bytes` and `kv_bytes` a token (checkpoint.py), `tokens` already in the sequence.
 
