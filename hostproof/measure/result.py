@@ -155,6 +155,7 @@ class Result:
     """`cpu_per_core`: list of mean utilisations (0..1), in the order of the cores, over the measured runs.
     `instrument`: `cpu_seconds` that measuring itself took of `wall_seconds`. `connect_seconds_max`.
     `gpu`, where there is one: `memory_used_bytes_max`, `power_watts_max`, `energy_joules`.
+    `pace`: for each measured run `cell`, `number`, `begun_seconds`, `step_seconds`, `tokens` that arrived in each step.
     `sampling`, `runs`, `series`, `heat`: what was seen beside the runs (docs/telemetry.md)."""
     gaps: tuple[str, ...] = ()
     """What could not be observed, each a sentence (for example: pynvml is missing)."""

@@ -25,6 +25,7 @@ from hostproof.measure import (
     ready,
     recorder,
     remarks,
+    sample,
     telemetry,
     unit,
 )
@@ -238,7 +239,7 @@ def _result(found: Found) -> Result:
         measurements=tuple(m for cells in done for m in metrics.measurements(cells, _circumstances(found))),
         checks=(*found.checks, *([cold] if cold else [])),
         agreements=found.measured.agreements,
-        telemetry=_telemetry(done, found.used) | _beside(done, found.record),
+        telemetry=_telemetry(done, found.used) | _paces(done, found.record) | _beside(done, found.record),
         gaps=(*found.notes, *_absences(bench), *remarks.gaps(done), *_unseen(found.record)),
         unfinished=_unfinished(done),
     )
@@ -291,6 +292,24 @@ def _beside(done: tuple[CellRuns, ...], record: Record) -> dict[str, Any]:
         "series": telemetry.series(record.ticks, origin),
         "heat": telemetry.heat(record.ticks),
     }
+
+
+def _paces(done: tuple[CellRuns, ...], record: Record) -> dict[str, Any]:
+    """Token arrivals of each measured run in steps, on the clock of the telemetry beside them."""
+    runs = [(cells.cell.name, run) for cells in done for run in cells.measured if run.observed.window]
+    windows = [run.observed.window[0] for _, run in runs if run.observed.window]
+    origin = record.ticks[0].at if record.ticks else min(windows, default=0.0)
+    told = [
+        {
+            "cell": name,
+            "number": run.number,
+            "begun_seconds": round(run.observed.window[0] - origin, 3),
+            **sample.pace(run.stream),
+        }
+        for name, run in runs
+        if run.stream and run.observed.window
+    ]
+    return {"pace": [each for each in told if "tokens" in each]} if told else {}
 
 
 def _setup(config: Config) -> Setup:

@@ -98,6 +98,26 @@ def gaps(stream: Stream) -> Iterator[float]:
         before = arrival.at
 
 
+PACE_STEPS = 120
+"""Of a run at most: as many as a plot of all runs side by side can show."""
+PACE_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
+
+
+def pace(stream: Stream) -> dict[str, Any]:
+    """How many tokens arrived in each step since the request was sent; nothing if nobody counted them.
+
+    `step_seconds` is the shortest of PACE_SECONDS that needs no more than PACE_STEPS; an even longer answer is cut into that many.
+    """
+    if stream.counted == "unknown" or not stream.arrivals:
+        return {}
+    took = latency(stream)
+    step = next((each for each in PACE_SECONDS if took <= each * PACE_STEPS), took / PACE_STEPS)
+    tokens = [0] * (min(int(took / step), PACE_STEPS - 1) + 1)
+    for arrival in stream.arrivals:
+        tokens[min(int(arrival.at / step), len(tokens) - 1)] += arrival.tokens
+    return {"step_seconds": step, "tokens": tokens}
+
+
 def cached(run: Run) -> tuple[float, float, str] | None:
     """Prompt tokens from the prefix cache, prompt tokens in all, and who says so."""
     stream = run.stream

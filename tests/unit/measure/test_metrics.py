@@ -219,3 +219,21 @@ def test_without_a_ceiling_its_share_says_so_and_a_failed_run_says_more() -> Non
     )
     failed = by_name((Run(1, False, failed="HTTP 500"),))["ceiling_fraction"]
     assert failed.problem == "none of 1 runs gave a sample; the last: HTTP 500"
+
+
+def test_pace_has_every_token_in_the_step_it_arrived_in() -> None:
+    found = sample.pace(build.stream([0.05, 0.16, 0.31, 0.32]))
+    assert found == {"step_seconds": 0.1, "tokens": [1, 1, 0, 2]}
+
+
+def test_pace_of_a_long_answer_takes_longer_steps_and_loses_no_token() -> None:
+    for seconds in (119.9, 700.0, 100_000.0):
+        times = [seconds * (n + 1) / 400 for n in range(400)]
+        found = sample.pace(build.stream(times))
+        assert len(found["tokens"]) <= sample.PACE_STEPS
+        assert sum(found["tokens"]) == 400
+        assert len(found["tokens"]) * found["step_seconds"] >= seconds
+
+
+def test_there_is_no_pace_of_tokens_that_nobody_counted() -> None:
+    assert sample.pace(replace(build.stream(TIMES), counted="unknown")) == {}

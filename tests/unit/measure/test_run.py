@@ -167,6 +167,16 @@ def test_each_measured_run_is_seen_from_beside(serve: Serve) -> None:
     assert len(told["series"]["busy_cores"]) == len(told["series"]["seconds"])
 
 
+def test_the_result_has_the_pace_of_each_measured_run_on_one_clock(serve: Serve) -> None:
+    for result in (measure(serve()), measure(serve(), telemetry_hertz=0)):
+        paces = result.telemetry["pace"]
+        speeds = [m for m in result.measurements if m.metric == "generation_throughput"]
+        assert len(paces) == sum(len(m.samples) for m in speeds)
+        begun = [each["begun_seconds"] for each in paces]
+        assert begun == sorted(begun)
+    assert begun[0] == 0, "without telemetry the clock begins with the first run"
+
+
 def test_without_telemetry_the_result_says_so_and_is_whole(serve: Serve) -> None:
     result = measure(serve(), telemetry_hertz=0)
     assert "sampling" not in result.telemetry
