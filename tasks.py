@@ -12,9 +12,21 @@ from rich.console import Console
 from hostproof.exits import ExitStatus
 from hostproof.judge.effect import LEAST_ROUNDS
 from hostproof.play import ab as comparing
-from hostproof.play import checks, demo, judge_file, measuring, plan_root, reports, testing, verbs
+from hostproof.play import calibrate as calibrating
+from hostproof.play import (
+    checks,
+    compare_runs,
+    demo,
+    judge_file,
+    measuring,
+    plan_root,
+    reports,
+    testing,
+    verbs,
+)
 from hostproof.play import drift as drifting
 from hostproof.play import facts as passports
+from hostproof.play import history as trends
 from hostproof.play import undo as undoing
 from hostproof.play.checkout import here
 from hostproof.play.ending import Ending
@@ -177,6 +189,46 @@ def judge(_: Context, result: str, thresholds: str = "", *, json: bool = False) 
     return judge_file.judge(Console(), result, thresholds, as_json=json)
 
 
+@verb(
+    options={
+        "before": "a run id, its folder, or the file of a Result",
+        "after": "the other one",
+        "force": "also Results of different models or workloads; the output is marked",
+    }
+)
+def compare(_: Context, before: str, after: str, force: bool = False) -> Ending:
+    """Compare two runs, BEFORE and AFTER, metric by metric."""
+    return compare_runs.show(here(), Console(), before, after, force=force)
+
+
+@verb(
+    options={
+        "host": "the host, as it is called in runs/",
+        "setup": "setups to look at, separated by commas; without it all that were measured",
+    }
+)
+def history(_: Context, host: str = "", setup: str = "") -> Ending:
+    """Show a host over its runs, and the run where it changed."""
+    return trends.show(here(), Console(), host, names_in(setup))
+
+
+@verb(
+    iterable=("run",),
+    options={
+        "host": "the host, as it is called in runs/",
+        "setup": "setups to calibrate, separated by commas; without it all that were measured",
+        "run": "run id to learn from; give it again for more; without it all of the host",
+        "write": "write the thresholds; without it only the diff is shown",
+    },
+)
+def calibrate(
+    _: Context, host: str = "", setup: str = "", run: list[str] | None = None, write: bool = False
+) -> Ending:
+    """Propose thresholds from measured runs, as a diff."""
+    asked = calibrating.Asked(host, names_in(setup), run or [], write)
+    return calibrating.run(here(), Console(), asked)
+
+
 @verb(options={"run": "run id, as its folder under runs/ is called; without it the newest that has a report"})
 def report(_: Context, run: str = "") -> Ending:
     """Show the report of a validation again."""
@@ -302,5 +354,21 @@ def _say(console: Console) -> Callable[[str], None]:
 
 lab = Collection("lab", up, down, status, ssh)
 namespace = Collection(
-    provision, plan, validate, measure, judge, ab, report, facts, drift, undo, lint, test, show, lab
+    provision,
+    plan,
+    validate,
+    measure,
+    judge,
+    ab,
+    compare,
+    history,
+    calibrate,
+    report,
+    facts,
+    drift,
+    undo,
+    lint,
+    test,
+    show,
+    lab,
 )
