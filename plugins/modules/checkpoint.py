@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hostproof.core.plugins.module_utils import ceilings, checkpoint
-from ansible_collections.hostproof.core.plugins.module_utils.checkpoint import CheckpointError, Files, Shard
+from ansible_collections.hostproof.core.plugins.module_utils import ceilings, checkpoint, checkpoint_look
+from ansible_collections.hostproof.core.plugins.module_utils.checkpoint import CheckpointError
 
 DOCUMENTATION = """
 module: checkpoint
@@ -79,7 +78,7 @@ def main() -> None:
     if module.check_mode and not folder.exists():
         module.exit_json(changed=False, found={}, ceiling={}, notes=[])
     try:
-        files = look(folder)
+        files = checkpoint_look.look(folder)
         complaints = [str(each) for each in checkpoint.refusals(files, wanted(module), str(folder))]
         if complaints:
             module.fail_json(msg="\n".join(complaints))
@@ -93,39 +92,6 @@ def main() -> None:
         ceiling=ceiling(module, found),
         notes=[str(each) for each in checkpoint.notes(found)],
     )
-
-
-def look(folder: Path) -> Files:
-    config = document(folder / "config.json")
-    if config is None:
-        raise CheckpointError("there is no config.json. Fetch the whole model, or name its folder.")
-    return Files(
-        config=config,
-        quantisation=document(folder / "hf_quant_config.json"),
-        index=document(folder / "model.safetensors.index.json"),
-        shards=[shard(path) for path in sorted(folder.glob("*.safetensors"))],
-        code=[path.name for path in folder.glob("*.py")],
-    )
-
-
-def document(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path.name} is no JSON ({error}). Fetch it again.") from error
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path.name} is no mapping. Fetch it again.")
-    return found
-
-
-def shard(path: Path) -> Shard:
-    """Its header alone."""
-    with path.open("rb") as file:
-        first = file.read(checkpoint.HEADER_LENGTH_BYTES)
-        rest = file.read(checkpoint.header_length(first, path.name))
-    return checkpoint.header(first + rest, path.name, path.stat().st_size)
 
 
 def wanted(module: AnsibleModule) -> checkpoint.Wanted:
