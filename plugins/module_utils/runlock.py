@@ -118,6 +118,14 @@ def stand(path: Path, asking: Holder, proc: Path = processes.PROC) -> Stand:
     )
 
 
+def notes(path: Path) -> list[str]:
+    """Names of the files beside the lock; none where there is no such folder."""
+    try:
+        return sorted(found.name for found in path.parent.iterdir() if found != path and found.is_file())
+    except FileNotFoundError:
+        return []
+
+
 def take(path: Path, asking: Holder, *, force: bool = False, proc: Path = processes.PROC) -> Stand:
     """Takes the lock unless another living run has it. Returns what stood there before."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)

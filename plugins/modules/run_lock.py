@@ -71,6 +71,11 @@ was:
   description: What stood there before, C(free), C(ours), C(stale) or C(held).
   returned: always
   type: str
+notes:
+  description: Names of the files beside the lock, such as what an earlier run that was cut short left to be put back.
+  returned: when it is taken, or in check mode
+  type: list
+  elements: str
 """
 
 ARGUMENTS = {
@@ -90,7 +95,7 @@ def main() -> None:
     asking = runlock.describe_me(run_id, module.params["controller_id"], f"{now:%Y-%m-%dT%H:%M:%SZ}")
     try:
         if module.check_mode:
-            report(module, runlock.stand(path, asking), run_id)
+            report(module, path, asking)
         elif module.params["state"] == "present":
             take(module, path, asking)
         else:
@@ -112,15 +117,18 @@ def take(module: AnsibleModule, path: Path, asking: runlock.Holder) -> None:
     if before.kind in ("stale", "held"):
         why = before.why or "force"
         module.warn(f"The run lock of {before.holder or 'an unknown run'} was taken over: {why}.")
-    module.exit_json(changed=before.kind != "ours", was=before.kind, run_id=asking.run_id)
+    module.exit_json(
+        changed=before.kind != "ours", was=before.kind, run_id=asking.run_id, notes=runlock.notes(path)
+    )
 
 
-def report(module: AnsibleModule, found: runlock.Stand, run_id: str) -> None:
+def report(module: AnsibleModule, path: Path, asking: runlock.Holder) -> None:
+    found = runlock.stand(path, asking)
     if found.kind == "held":
         module.warn(
             f"Another run is changing this host now: {found.holder}. What is shown here may be half done."
         )
-    module.exit_json(changed=False, was=found.kind, run_id=run_id)
+    module.exit_json(changed=False, was=found.kind, run_id=asking.run_id, notes=runlock.notes(path))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,15 @@ def test_a_free_lock_is_taken_and_released(lock: Path, proc: Path) -> None:
     assert not lock.exists()
 
 
+def test_what_lies_beside_the_lock_is_told_by_name(lock: Path, proc: Path) -> None:
+    assert runlock.notes(lock) == []
+    runlock.take(lock, ME, proc=proc)
+    (lock.parent / "measure").mkdir()
+    assert runlock.notes(lock) == []
+    (lock.parent / "ab-found.json").write_text("{}", encoding="utf-8")
+    assert runlock.notes(lock) == ["ab-found.json"]
+
+
 def test_another_living_run_keeps_its_lock(lock: Path, proc: Path) -> None:
     taken_by(lock, OTHER)
     found = runlock.take(lock, ME, proc=proc)
