@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
-from hostproof.play import inventory, recordings
+from hostproof.play import inventory, recordings, wishes
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
 from hostproof.shared.areas import every
@@ -45,10 +45,10 @@ class Row:
 
 def show(checkout: Checkout, console: Console, root: str, names: Sequence[str]) -> Ending:
     """The knobs that the named host's wishes (else the defaults) make of the recorded host. Raises HostproofError."""
-    wishes = wishes_of(checkout, names)
+    wished = wishes_of(checkout, names)
     with recordings.opened(Path(root)) as folder:
         facts = gather.gather(folder)
-        derived = every.derive(facts, wishes)
+        derived = every.derive(facts, wished)
         rows = [row(one) for one in observe(Host(folder), derived.knobs)]
     title = f"{facts.cpu.model or 'unknown processor'} from {root}, wishes of {names[0] if names else 'the defaults'}"
     _draw(console, title, rows, derived)
@@ -63,18 +63,17 @@ def show(checkout: Checkout, console: Console, root: str, names: Sequence[str]) 
 
 
 def wishes_of(checkout: Checkout, names: Sequence[str]) -> Mapping[str, Any]:
-    """Variables of the role tuning in the inventory, as written. Without a host none: the defaults."""
+    """Variables of the role tuning as the inventory makes them, its servers among them. Without a host none: the defaults."""
     if not names:
         return {}
-    found = inventory.read(checkout)
-    hosts = found.choose(names)
+    hosts = inventory.read(checkout).choose(names)
     if len(hosts) > 1:
         raise HostproofError(
             f"a recorded tree is one host, and {', '.join(names)} are {len(hosts)}",
             where="--host",
             mend="Name the one whose wishes count.",
         )
-    return {name: value for name, value in found.hostvars[hosts[0]].items() if name.startswith(every.PREFIX)}
+    return wishes.resolved(checkout, hosts[0])
 
 
 def row(observed: Observation) -> Row:

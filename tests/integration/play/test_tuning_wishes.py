@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -9,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from rich.console import Console
 
+from hostproof.errors import HostproofError
+from hostproof.exits import ExitStatus
+from hostproof.play import plan_root
+from hostproof.play.checkout import here
 from hostproof.shared.areas import every
 from hostproof.shared.facts import gather
 from tests.unit.facts.synthetic import Machine, build
@@ -77,6 +84,28 @@ def test_the_servers_are_those_of_the_inventory_and_the_example_is_refused_nothi
     assert (llama.threads, llama.cpus, llama.load_mode) == (14, "2-15", "none")
     assert dict(llama.environment) == {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
     assert vllm.cpus == "0-1"
+
+
+def test_a_plan_without_the_host_places_the_servers_of_the_inventory(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=200, force_terminal=False)
+    ended = plan_root.show(here(), console, str(build(tmp_path / "host", Machine())), ["epyc01"])
+    assert ended.status is ExitStatus.NO
+    text = console.file.getvalue()
+    assert (
+        "llama_server: 14 threads, CPUs 2-15, load mode none, GLIBC_TUNABLES=glibc.malloc.hugetlb=1." in text
+    )
+    assert "vllm_server: CPUs 0-1." in text
+
+
+def test_a_template_that_cannot_be_resolved_is_named_with_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = {"all": {"children": {"inference_hosts": {"hosts": {"h": {"tuning_thp": "{{ not_there }}"}}}}}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(written), encoding="utf-8")
+    monkeypatch.setenv("ANSIBLE_INVENTORY", str(tmp_path / "hosts.yml"))
+    with pytest.raises(HostproofError, match="'not_there' is undefined") as raised:
+        plan_root.wishes_of(here(), ["h"])
+    assert "variables of h in" in str(raised.value)
 
 
 @pytest.mark.parametrize(

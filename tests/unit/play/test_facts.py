@@ -13,7 +13,7 @@ from rich.console import Console
 
 from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
-from hostproof.play import facts, inventory, passport, plan_root, recordings
+from hostproof.play import facts, inventory, passport, plan_root, recordings, wishes
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
 from hostproof.play.facts import Asked
@@ -153,9 +153,11 @@ def planned(checkout: Checkout, root: Path | str, names: tuple[str, ...] = ()) -
     return ended, console.file.getvalue()
 
 
-def wishing(monkeypatch: pytest.MonkeyPatch, **wishes: Any) -> None:
-    found = inventory.Inventory("test", {"h": {"ansible_user": "x", **wishes}, "i": {}}, {"both": ("h", "i")})
+def wishing(monkeypatch: pytest.MonkeyPatch, **wished: Any) -> None:
+    """An inventory, and what Ansible makes of its variables (tests/integration/play/test_tuning_wishes.py has that)."""
+    found = inventory.Inventory("test", {"h": {}, "i": {}}, {"both": ("h", "i")})
     monkeypatch.setattr(inventory, "read", lambda _: found)
+    monkeypatch.setattr(wishes, "resolved", lambda _, host: {"h": wished}[host])
 
 
 def test_a_plan_without_the_host(checkout: Checkout, root: Path) -> None:
