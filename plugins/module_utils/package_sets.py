@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 SCHEMA = "hostproof.packages/1"
 GOES = re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE)
 
 
-def installed(listing: str) -> set[str]:
-    """From `dpkg-query -W -f '${Package} ${db:Status-Status}\\n'`."""
-    pairs = (line.split() for line in listing.splitlines())
-    return {pair[0] for pair in pairs if len(pair) == 2 and pair[1] == "installed"}
+def versions(listing: str) -> dict[str, str]:
+    """Of what is installed, from `dpkg-query -W -f '${Package} ${db:Status-Status} ${Version}\\n'`."""
+    triples = (line.split() for line in listing.splitlines())
+    return {one[0]: one[2] for one in triples if len(one) == 3 and one[1] == "installed"}
+
+
+def otherwise(wanted: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    """What is installed in another version than the wanted one, as apt-get takes it: `name=version`."""
+    return [f"{name}={version}" for name, version in wanted.items() if there.get(name, version) != version]
 
 
 def missing(wanted: Iterable[str], there: set[str]) -> list[str]:
@@ -33,5 +38,12 @@ def parse(text: str) -> set[str]:
     return set(map(str, raw["put"]))
 
 
-def render(put: set[str]) -> str:
-    return json.dumps({"schema": SCHEMA, "put": sorted(put)}, indent=1) + "\n"
+def parse_before(text: str) -> dict[str, str]:
+    """Of the same record: versions that stood there before another was put in their place. Raises ValueError if it is none."""
+    parse(text)
+    return {str(name): str(version) for name, version in (json.loads(text).get("before") or {}).items()}
+
+
+def render(put: set[str], before: Mapping[str, str] | None = None) -> str:
+    found = {"schema": SCHEMA, "put": sorted(put), **({"before": dict(before)} if before else {})}
+    return json.dumps(found, indent=1) + "\n"
