@@ -28,10 +28,10 @@ from hostproof.play import drift as drifting
 from hostproof.play import facts as passports
 from hostproof.play import history as trends
 from hostproof.play import undo as undoing
+from hostproof.play import wished as wishing
 from hostproof.play.checkout import here
 from hostproof.play.ending import Ending
 from hostproof.play.verb import names_in, verb
-from hostproof.shared.knob import AREAS
 from lab import hosts as lab_hosts
 from lab import image as lab_image
 from lab import kinds as lab_kinds
@@ -41,29 +41,54 @@ from lab.stage import Stage
 
 YES = "install missing system packages (root does so unasked)"
 HOST = "host or group of the inventory; give it again for more"
+SET = "name=value, a variable for this run alone; give it again for more"
+TAGS = "parts of the playbook, separated by commas, as nvidia_driver; without it all"
 
 
 @verb(
-    iterable=("host",),
-    options={"host": HOST, "allow-reboot": "boot the host, once, if a setting needs it"},
+    iterable=("host", "set"),
+    options={
+        "host": HOST,
+        "allow-reboot": "boot the host, once, if a setting needs it",
+        "set": SET,
+        "tags": TAGS,
+    },
 )
-def provision(_: Context, host: list[str] | None = None, allow_reboot: bool = False) -> Ending:
+def provision(
+    _: Context,
+    host: list[str] | None = None,
+    allow_reboot: bool = False,
+    set: list[str] | None = None,  # noqa: A002 (the option's name)
+    tags: str = "",
+) -> Ending:
     """Make a host as the inventory wants it."""
-    return verbs.provision(here(), Console(), host or [], allow_reboot=allow_reboot).ending
+    checkout = here()
+    wished = wishing.parse(set or [], names_in(tags), wishing.parts_of(checkout))
+    return verbs.provision(checkout, Console(), host or [], allow_reboot=allow_reboot, wished=wished).ending
 
 
 @verb(
-    iterable=("host",),
+    iterable=("host", "set"),
     options={
         "host": HOST,
         "root": "plan for a recorded host instead, a folder or an archive; --host then names whose wishes count",
+        "set": SET,
+        "tags": TAGS,
     },
 )
-def plan(_: Context, host: list[str] | None = None, root: str = "") -> Ending:
+def plan(
+    _: Context,
+    host: list[str] | None = None,
+    root: str = "",
+    set: list[str] | None = None,  # noqa: A002 (the option's name)
+    tags: str = "",
+) -> Ending:
     """Show what provision would change; nothing is written."""
+    checkout = here()
     if root:
-        return plan_root.show(here(), Console(), root, host or [])
-    return verbs.plan(here(), Console(), host or []).ending
+        return plan_root.show(checkout, Console(), root, host or [])
+    wished = wishing.parse(set or [], names_in(tags), wishing.parts_of(checkout))
+    return verbs.plan(checkout, Console(), host or [], wished=wished).ending
 
 
 @verb(
@@ -111,7 +136,7 @@ def drift(_: Context, host: list[str] | None = None, json: bool = False) -> Endi
     iterable=("host",),
     options={
         "host": HOST,
-        "only": f"families to take back, separated by commas ({', '.join(AREAS)}); without it all",
+        "only": f"families to take back, separated by commas ({', '.join(undoing.FAMILIES)}); without it all",
         "force": "also what somebody else has changed since",
         "salvage": "from a damaged journal, what can still be restored",
     },

@@ -15,6 +15,7 @@ from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending, of_facts
 from hostproof.play.kept import Row
 from hostproof.shared.drifting import IN_ORDER
+from hostproof.shared.knob import brief
 
 SCHEMA = "hostproof.drift/1"
 FOLDER = "drift"
@@ -83,10 +84,10 @@ def name_of(row: Row) -> str:
 def text_of(row: Row, column: str) -> str:
     """A cell. `first` of a glob is one value a file; alike, they are one."""
     if column != "first":
-        return str(row[column]) or NONE
+        return brief(str(row[column])) or NONE
     live = {value for place, value in row["first"].items() if place != "persisted"}
     values = live or set(row["first"].values())
-    return ", ".join(sorted(values)) or NONE
+    return ", ".join(sorted(map(brief, values))) or NONE
 
 
 def reason_of(row: Row) -> str:

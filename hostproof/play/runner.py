@@ -37,6 +37,7 @@ class Job:
     extra: Mapping[str, Any] = field(default_factory=dict)
     check: bool = False
     limit_seconds: int | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def _arguments(checkout: Checkout, job: Job, private: str) -> dict[str, Any]:
         "limit": ",".join(job.hosts),
         "extravars": dict(job.extra),
         "cmdline": "--check --diff" if job.check else "--diff",
+        "tags": ",".join(job.tags) or None,
         "quiet": True,
         "timeout": job.limit_seconds,
         "settings": {"pexpect_timeout": POLL_SECONDS},

@@ -18,8 +18,10 @@ from hostproof.play.events import Progress
 from hostproof.play.inventory import listing, nearest
 from hostproof.play.kept import Row
 from hostproof.play.runner import Finished
-from hostproof.shared.knob import AREAS
+from hostproof.shared.knob import OWNERS
 
+FAMILIES = (*OWNERS, "nvidia_cdi")
+"""What `--only` takes: families of settings, and a role that is none of the journal's but stands on the driver."""
 SCHEMA = "hostproof.undo/1"
 FOLDER = "undo"
 
@@ -35,8 +37,8 @@ def run(
 ) -> Ending:
     """Exit status 0: everything chosen is back. 1: something is not, and it was said what. Raises HostproofError."""
     for area in only:
-        if area not in AREAS:
-            mend = f"{nearest(area, AREAS)} {listing('families', AREAS)}".strip()
+        if area not in FAMILIES:
+            mend = f"{nearest(area, FAMILIES)} {listing('families', FAMILIES)}".strip()
             raise HostproofError(f"unknown family {area!r}", where="--only", mend=mend)
     hosts = inventory.read(checkout).choose(names)
     arguments = {"host": list(names), "only": ",".join(only), "force": force, "salvage": salvage}

@@ -7,6 +7,7 @@ import getpass
 import hashlib
 import os
 import platform
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from hostproof.play.ending import Ending
 from hostproof.play.events import Event, Progress, step
 from hostproof.play.plain import PlainLog
 from hostproof.play.screen import Screen
+from hostproof.play.wished import Wished
 
 INTERRUPTED_LIMIT_SECONDS = 60
 INTERRUPTED_PLAYBOOK = "_interrupted"
@@ -37,12 +39,18 @@ class Order:
     """As the user gave them; they go into the record and into the command to resume."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     check: bool = False
+    tags: tuple[str, ...] = ()
+    """Parts of the playbook; none means all of it."""
 
     def command(self) -> str:
         """The ./inv line that does this again."""
         words = ["./inv", self.task, *(f"--host {host}" for host in self.arguments.get("host") or ())]
-        given = {k: v for k, v in self.arguments.items() if k != "host" and v}
-        return " ".join([*words, *(f"--{k}" if v is True else f"--{k} {v}" for k, v in given.items())])
+        for name, value in self.arguments.items():
+            if name == "host" or not value:
+                continue
+            several = value if isinstance(value, list) else [value]
+            words += [f"--{name}" if one is True else f"--{name} {shlex.quote(str(one))}" for one in several]
+        return " ".join(words)
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class Ended:
     folder: Path
 
 
+AS_IS = Wished()
 Judge = Callable[[runner.Finished, Progress, Path], Ending]
 
 
@@ -65,24 +74,38 @@ def provision(
     extra: Mapping[str, Any] | None = None,
     *,
     allow_reboot: bool = False,
+    wished: Wished = AS_IS,
 ) -> Ended:
     """`allow_reboot`: each host may be booted, once, if a setting needs it. Raises HostproofError."""
     hosts = inventory.read(checkout).choose(names)
-    arguments = {"host": list(names), "allow-reboot": allow_reboot}
+    arguments = {"host": list(names), "allow-reboot": allow_reboot, **_arguments(wished)}
     # Left out, the inventory's word counts.
     allowed = {"provision_allow_reboot": True} if allow_reboot else {}
-    order = Order("provision", "provision", hosts, arguments, {**(extra or {}), **allowed})
+    order = Order(
+        "provision",
+        "provision",
+        hosts,
+        arguments,
+        {**(extra or {}), **wished.values, **allowed},
+        tags=wished.tags,
+    )
     return carry_out(
         checkout, console, order, lambda finished, progress, _: ending.of_provision(finished, progress)
     )
 
 
-def plan(checkout: Checkout, console: Console, names: Sequence[str]) -> Ended:
+def plan(checkout: Checkout, console: Console, names: Sequence[str], *, wished: Wished = AS_IS) -> Ended:
     hosts = inventory.read(checkout).choose(names)
-    order = Order("plan", "provision", hosts, {"host": list(names)}, check=True)
+    arguments = {"host": list(names), **_arguments(wished)}
+    order = Order("plan", "provision", hosts, arguments, wished.values, check=True, tags=wished.tags)
     return carry_out(
         checkout, console, order, lambda finished, progress, _: ending.of_plan(finished, progress)
     )
+
+
+def _arguments(wished: Wished) -> dict[str, Any]:
+    """For the record and the command to resume."""
+    return {"tags": ",".join(wished.tags), "set": list(wished.said)}
 
 
 def validate(checkout: Checkout, console: Console, names: Sequence[str], setups: Sequence[str]) -> Ended:
@@ -176,7 +199,7 @@ def _job(checkout: Checkout, order: Order, book: record.Record) -> runner.Job:
         "hostproof_controller_id": controller_id(checkout),
         **order.extra,
     }
-    return runner.Job(checkout.playbook(order.playbook), order.hosts, extra, order.check)
+    return runner.Job(checkout.playbook(order.playbook), order.hosts, extra, order.check, tags=order.tags)
 
 
 def controller_id(checkout: Checkout) -> str:

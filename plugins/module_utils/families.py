@@ -100,7 +100,46 @@ LIMITS: Final = Family(
     ".conf",
     needs="a new login of the user",
 )
-FAMILIES: Final[Sequence[Family]] = (SYSCTL, TMPFILES, GRUB, MODPROBE, SYSTEM, USER, LIMITS)
+_RELOAD = ("systemctl", "daemon-reload")
+DRIVER_SOURCE: Final = Family(
+    "driver-source",
+    "/etc/apt/sources.list.d/hostproof-nvidia.sources",
+    ("/etc/apt/sources.list.d",),
+    ".sources",
+)
+DRIVER_PINS: Final = Family(
+    "driver-pins", "/etc/apt/preferences.d/hostproof-nvidia", ("/etc/apt/preferences.d",), ""
+)
+PERSISTENCED: Final = Family(
+    "persistenced",
+    "/etc/systemd/system/nvidia-persistenced.service.d/50-hostproof.conf",
+    tuple(f"{folder}/systemd/system/nvidia-persistenced.service.d" for folder in _ROOTS),
+    ".conf",
+    activate=_RELOAD,
+    optional=True,
+)
+BOOT_UNITS: Final = Family(
+    "boot-units",
+    "/etc/systemd/system/multi-user.target.d/50-hostproof.conf",
+    tuple(f"{folder}/systemd/system/multi-user.target.d" for folder in _ROOTS),
+    ".conf",
+    section="Unit",
+    activate=_RELOAD,
+    optional=True,
+)
+GPU_UNIT: Final = Family(
+    "gpu-unit",
+    "/etc/systemd/system/hostproof-gpu@.service",
+    ("/etc/systemd/system",),
+    ".service",
+    activate=_RELOAD,
+    optional=True,
+)
+GPU_SETTINGS: Final = Family("gpu-settings", "/etc/hostproof/gpu.conf", ("/etc/hostproof",), ".conf")
+FAMILIES: Final[Sequence[Family]] = (
+    *(SYSCTL, TMPFILES, GRUB, MODPROBE, SYSTEM, USER, LIMITS),
+    *(DRIVER_SOURCE, DRIVER_PINS, PERSISTENCED, BOOT_UNITS, GPU_UNIT, GPU_SETTINGS),
+)
 
 
 def by_path(path: str) -> Family:

@@ -23,6 +23,7 @@ Made = TypeVar("Made")
 
 COMMAND_LIMIT_SECONDS: Final = 300
 """update-grub took 15 s on an emulated host; update-initramfs takes a minute on a slow one."""
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CONTAINER_MARKS: Final = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
 """systemd, Podman and Docker, in this order, make one of these."""
 BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
@@ -247,35 +248,40 @@ class Host:
         places = (self.at(f"{folder}/{name}") for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
         return next((place for place in places if place.exists()), None)
 
-    def run(self, argv: Sequence[str]) -> str:
-        """Runs a program of the host; its standard output. Raises CommandError."""
-        return self.act("run", argv[0], lambda: self.command(argv))
+    def run(self, argv: Sequence[str], seconds: float = COMMAND_LIMIT_SECONDS, *, lines: int = 3) -> str:
+        """Runs a program of the host; its standard output. Raises CommandError with its last lines."""
+        return self.act("run", argv[0], lambda: self.command(argv, seconds, lines=lines))
 
     def ask(self, argv: Sequence[str]) -> str:
         """As `run`, for a program that only reads."""
         return self.command(argv)
 
-    def command(self, argv: Sequence[str]) -> str:
+    def command(self, argv: Sequence[str], seconds: float = COMMAND_LIMIT_SECONDS, *, lines: int = 3) -> str:
         program = self._program(argv[0])
         if program is None:
             raise CommandError(f"{argv[0]} is not installed")
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+        environment = {
+            "PATH": PATH,
+            "LC_ALL": "C.UTF-8",
+            "DEBIAN_FRONTEND": "noninteractive",
+            "NEEDRESTART_SUSPEND": "1",
+        }
         try:
             done = subprocess.run(
                 [str(program), *argv[1:]],
                 capture_output=True,
                 text=True,
-                timeout=COMMAND_LIMIT_SECONDS,
+                timeout=seconds,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise CommandError(f"{argv[0]} took longer than {COMMAND_LIMIT_SECONDS} s") from error
+            raise CommandError(f"{argv[0]} took longer than {seconds:g} s") from error
         except OSError as error:
             raise CommandError(f"{argv[0]} could not be started: {error.strerror}") from error
         if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().splitlines()[-3:]
+            said = (done.stderr or done.stdout).strip().splitlines()[-lines:]
             raise CommandError(f"{argv[0]} ended with {done.returncode}: {' / '.join(said)}")
         return done.stdout
 

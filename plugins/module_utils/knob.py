@@ -12,6 +12,10 @@ setting and knows no reasons. The engine stands between them. `(kind, key)` is a
 | `modprobe` | `<module> <option>` | the option's value |
 | `limit` | `system/DefaultLimitMEMLOCK`, `user/DefaultLimitMEMLOCK` | `infinity` or bytes |
 | `limit` | `limits.d/<user>/memlock` | `unlimited` or KiB |
+| `packages` | `nvidia` | the driver's packages, one a line: name, version, `hold` |
+| `file` | the path of a drop-in file that is one setting as a whole | its text |
+| `boot_unit` | a unit that has no [Install] of its own | `started` |
+| `gpu` | `GPU-<uuid>/power_limit`, `GPU-<uuid>/clocks` | watts; `300,2400` MHz |
 """
 
 from __future__ import annotations
@@ -21,7 +25,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 AREAS = ("hugepages", "numa", "cpu_power", "kernel_cmdline", "limits")
+"""Areas of tuning."""
+GPU_AREAS = ("nvidia_driver", "gpu_power")
+"""Areas of the driver, which come after it is there (docs/decisions/0010-gpu-areas.md)."""
+OWNERS = (*AREAS, *GPU_AREAS)
 """Who wants knobs; `undo --only` takes these words."""
+STANDS_ON = {"nvidia_driver": ("gpu_power",)}
+"""Area → areas that go with it when it is undone: without a driver nobody can set a limit back."""
 
 Layer = Literal["live", "persisted", "booted"]
 """`live`: in the kernel now. `persisted`: what the next boot will set. `booted`: what this boot was started with."""
@@ -64,7 +74,7 @@ class Knob:
     """One kernel setting that is wanted, with its reasons."""
 
     area: str
-    """Who wants it: one of AREAS. Undo takes it as FAMILY."""
+    """Who wants it: one of OWNERS. Undo takes it as FAMILY."""
     kind: str
     key: str
     wanted: str
@@ -161,3 +171,9 @@ class Row:
 def worst(*states: State) -> State:
     """The state that decides when several hold."""
     return max(states, key=STATES.index, default="ok")
+
+
+def brief(text: str) -> str:
+    """A value in a sentence: of one that has several lines, the first and how many there are."""
+    first, newline, rest = text.partition("\n")
+    return f"{first} … ({1 + len(rest.splitlines())} lines)" if newline else text

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from .kind import Kind
-from .kinds import cmdline, limit, modprobe, pool, sysctl, sysfs
+from .kinds import boot_unit, cmdline, gpu, limit, modprobe, packages, pool, sysctl, sysfs, whole_file
 
 KINDS: Final[dict[str, Kind]] = {
-    module.KIND.name: module.KIND for module in (sysctl, sysfs, pool, cmdline, modprobe, limit)
+    module.KIND.name: module.KIND
+    for module in (sysctl, sysfs, pool, cmdline, modprobe, limit, packages, whole_file, boot_unit, gpu)
 }

@@ -8,7 +8,7 @@ from typing import Literal
 
 from .journal import Entry, Ledger, Subject
 from .kinds import cmdline, modprobe, pool
-from .knob import Knob, Observation, Outcome, Seen, State, worst
+from .knob import Knob, Observation, Outcome, Seen, State, brief, worst
 from .registry import KINDS
 
 View = Literal["plan", "applied", "drift"]
@@ -76,11 +76,11 @@ def _live(knob: Knob, place: str, seen: Seen, scene: Scene) -> Said:
     if scene.view == "applied" or is_known_short(knob, place, seen, scene.entries, scene.boot):
         if _is_less(knob, seen):
             return "short", f"asked {knob.wanted}, got {seen.text}: {place}"
-        return "refused", f"asked {knob.wanted}, reads back {seen.text}: {place}"
+        return "refused", f"asked {brief(knob.wanted)}, reads back {brief(seen.text)}: {place}"
     if entry and is_foreign(entry, seen, scene.boot) and entry.done:
         return (
             "foreign" if scene.view == "drift" else "pending",
-            f"somebody changed it from {entry.done.seen} to {seen} since {entry.done.time}: {place}",
+            f"somebody changed it from {brief(str(entry.done.seen))} to {brief(str(seen))} since {entry.done.time}: {place}",
         )
     return "pending", ""
 
@@ -121,9 +121,9 @@ def persisted(observation: Observation, scene: Scene) -> Iterable[Said]:
     elif seen.problem == "unreadable":
         yield "refused", seen.detail
     elif entry and entry.asked == knob.wanted and seen.owner not in ("", path):
-        yield "foreign", f"{seen.owner} is read after {path} and sets {seen}"
+        yield "foreign", f"{seen.owner} is read after {path} and sets {brief(str(seen))}"
     elif scene.view == "applied" and path not in scene.foreign_files:
-        yield "refused", f"persisted, yet what the next boot will read is {seen}"
+        yield "refused", f"persisted, yet what the next boot will read is {brief(str(seen))}"
     elif scene.view != "applied":
         yield "pending", ""
 

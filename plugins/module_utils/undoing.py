@@ -12,7 +12,7 @@ from .families import FAMILIES
 from .host import Host
 from .journal import About, Entry, Ledger, Subject, seen_value
 from .journal_file import Journal
-from .knob import Change, Knob, Layer, Outcome, Seen, State, worst
+from .knob import STANDS_ON, Change, Knob, Layer, Outcome, Seen, State, brief, worst
 from .observe import drop_ins
 from .plan import FilePlan
 from .registry import KINDS
@@ -115,8 +115,9 @@ def choose(knobs: Ledger, only: Sequence[str]) -> Ledger:
     """Subjects of the named families, or all; whoever is coupled with one of them comes along. Pure."""
     if not only:
         return knobs
-    groups = {e.about.group for e in knobs.values() if e.about.area in only and e.about.group}
-    return {s: e for s, e in knobs.items() if e.about.area in only or e.about.group in groups}
+    areas = {*only, *(other for name in only for other in STANDS_ON.get(name, ()))}
+    groups = {e.about.group for e in knobs.values() if e.about.area in areas and e.about.group}
+    return {s: e for s, e in knobs.items() if e.about.area in areas or e.about.group in groups}
 
 
 def parts(chosen: Ledger, seen: Mapping[Subject, Seen], boot: str, *, force: bool) -> list[Part]:
@@ -145,10 +146,10 @@ def _part(entry: Entry, now: Seen, chosen: Ledger, boot: str, *, force: bool) ->
     if not force:
         if is_foreign(entry, now, boot) and entry.done:
             return Part(
-                entry, now, "foreign", f"somebody changed it from {entry.done.seen} to {now}: {place}"
+                entry, now, "foreign", f"somebody changed it from {brief(str(entry.done.seen))} to {brief(str(now))}: {place}"
             )
         if not _is_ours(entry, now, boot):
-            return Part(entry, now, "bygone", f"{now} since a later boot, not ours: {place}")
+            return Part(entry, now, "bygone", f"{brief(str(now))} since a later boot, not ours: {place}")
     if first.text == "0" and Subject("live", other) in chosen:
         return Part(entry, now, "follows")
     return Part(entry, now, "restore")
@@ -222,7 +223,7 @@ def _proved_live(book: Journal, writer: Writer, part: Part) -> Said:
     if place in writer.troubles:
         return writer.troubles[place]
     short = _grows(replace(part, now=now))
-    return ("short" if short else "refused"), f"was {part.first} first, reads back {now}: {place}"
+    return ("short" if short else "refused"), f"was {brief(str(part.first))} first, reads back {brief(str(now))}: {place}"
 
 
 def _proved_persisted(
@@ -239,7 +240,7 @@ def _proved_persisted(
     if entry.first is not None and now != entry.first.seen:
         return (
             "changed",
-            f"persisted was {entry.first.seen} first and is now {now} by {now.owner or 'no file'}",
+            f"persisted was {brief(str(entry.first.seen))} first and is now {brief(str(now))} by {now.owner or 'no file'}",
         )
     return "changed", ""
 

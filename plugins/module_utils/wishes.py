@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from .knob import AREAS, Knob, KnobError, Observation
+from .knob import OWNERS, Knob, KnobError, Observation
 from .plan import counterpart
 from .registry import KINDS
 
@@ -79,8 +79,8 @@ def _conflict(one: Knob, other: Knob, how: str, where: str) -> KnobError:
 
 
 def families(in_journal: Iterable[str], only: Sequence[str]) -> None:
-    """Raises KnobError for a family that is neither one of AREAS nor in the journal."""
-    known = sorted({*AREAS, *in_journal})
+    """Raises KnobError for a family that is neither one of OWNERS nor in the journal."""
+    known = sorted({*OWNERS, *in_journal})
     for name in only:
         if name not in known:
             mend = f"Known: {', '.join(known)}."

@@ -114,6 +114,8 @@ class Writer:
             KINDS[kind].write(self._host, place, value)
         except OSError as error:
             return "unsupported" if is_unsupported(error) else "refused", why(error, place)
+        except CommandError as error:
+            return "refused", str(error)
         return None
 
     def _read(self, about: About, place: str) -> Seen:

@@ -16,6 +16,7 @@ from ansible_collections.hostproof.core.plugins.module_utils.knob import (
     KnobError,
     Outcome,
     Seen,
+    brief,
 )
 from ansible_collections.hostproof.core.plugins.module_utils.knob_arguments import Wanted
 from ansible_collections.hostproof.core.plugins.module_utils.registry import KINDS
@@ -167,7 +168,7 @@ def end(module: AnsibleModule, report: engine.Report, tolerated: set[str], wante
 
 
 def said(outcome: Outcome) -> str:
-    return f"{outcome.state}: {outcome.knob.name} = {outcome.knob.wanted}: {outcome.detail or 'no more is known'}"
+    return f"{outcome.state}: {outcome.knob.name} = {brief(outcome.knob.wanted)}: {outcome.detail or 'no more is known'}"
 
 
 def explained(outcome: Outcome) -> str:
@@ -183,8 +184,9 @@ def explained(outcome: Outcome) -> str:
 
 
 def beside(knob: Knob, seen: Seen) -> str:
-    wanted = knob.wanted or "the bare word"
-    return f"{wanted}, as wanted" if KINDS[knob.kind].same(knob.wanted, seen) else f"{seen} → {wanted}"
+    wanted = brief(knob.wanted) or "the bare word"
+    same = KINDS[knob.kind].same(knob.wanted, seen)
+    return f"{wanted}, as wanted" if same else f"{brief(str(seen))} → {wanted}"
 
 
 def shown(outcome: Outcome) -> dict[str, Any]:

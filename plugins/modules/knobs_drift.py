@@ -7,7 +7,7 @@ import dataclasses
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostproof.core.plugins.module_utils import drifting, knob_arguments
 from ansible_collections.hostproof.core.plugins.module_utils.host import Host
-from ansible_collections.hostproof.core.plugins.module_utils.knob import LAYERS, KnobError, Row
+from ansible_collections.hostproof.core.plugins.module_utils.knob import LAYERS, KnobError, Row, brief
 
 DOCUMENTATION = """
 module: knobs_drift
@@ -89,8 +89,10 @@ def main() -> None:
 
 
 def said(row: Row) -> str:
-    values = ", ".join(f"{layer} {value}" for layer in LAYERS if (value := getattr(row, layer)))
-    return f"{row.state}: {row.kind}:{row.key} = {row.wanted or 'the bare word'}: {row.detail or values}"
+    values = ", ".join(f"{layer} {brief(value)}" for layer in LAYERS if (value := getattr(row, layer)))
+    return (
+        f"{row.state}: {row.kind}:{row.key} = {brief(row.wanted) or 'the bare word'}: {row.detail or values}"
+    )
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Instead of provisioning, keeps what it was asked for."""
     hosts: list[list[str]] = []
 
-    def provision(_checkout: object, _console: object, names: list[str], *, allow_reboot: bool) -> Any:
+    def provision(_checkout: object, _console: object, names: list[str], *, allow_reboot: bool, **_: Any) -> Any:
         hosts.append([*names, "and boot"] if allow_reboot else list(names))
 
         class Ended:
@@ -154,7 +154,7 @@ def test_the_exit_status_is_the_endings(
     class Ended:
         ending = Ending(status, "that is why.")
 
-    monkeypatch.setattr(verbs, "plan", lambda *_: Ended)
+    monkeypatch.setattr(verbs, "plan", lambda *_, **__: Ended)
     exited, out, err = inv("plan", "--host", "a")
     assert exited == status
     # The answer yes goes to stdout, every other one to stderr.
@@ -162,7 +162,7 @@ def test_the_exit_status_is_the_endings(
 
 
 def test_what_the_user_did_wrong_is_one_sentence(inv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise HostproofError("unknown host 'x'", where="inventory", mend="Known hosts: a.")
 
     monkeypatch.setattr(verbs, "plan", refuse)
@@ -171,7 +171,7 @@ def test_what_the_user_did_wrong_is_one_sentence(inv: Any, monkeypatch: pytest.M
 
 
 def test_ctrl_c_is_a_word_not_a_traceback(inv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verbs, "plan", stop)

@@ -111,7 +111,7 @@ class FakeHost(Host):
 
     # Programs
 
-    def command(self, argv: Sequence[str]) -> str:
+    def command(self, argv: Sequence[str], seconds: float = 0, *, lines: int = 3) -> str:
         self.commands.append(tuple(argv))
         if argv[0] == "update-grub":
             write_menu(self)

@@ -221,7 +221,7 @@ def test_a_file_that_cannot_be_written_is_refused_with_its_path(host: FakeHost) 
 def test_a_program_that_fails_is_refused_and_tried_again_by_the_next_run(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(argv: object) -> str:
+    def broken(argv: object, *_: object, **__: object) -> str:
         raise fake_host.CommandError("update-grub ended with 1: no device")
 
     with monkeypatch.context() as patch:

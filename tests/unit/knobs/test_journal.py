@@ -488,7 +488,7 @@ def test_only_one_family_is_undone_and_the_others_keep_their_lines(host: FakeHos
     kept = [line for line in host.read("/etc/sysctl.d/99-hostproof.conf").splitlines() if line[0] != "#"]
     assert kept == ["vm.swappiness = 10"]
     assert not host.exists("/etc/tmpfiles.d/hostproof.conf")
-    with pytest.raises(KnobError, match=r"unknown family 'hugepage'.*Known: cpu_power, hugepages"):
+    with pytest.raises(KnobError, match=r"unknown family 'hugepage'.*Known: cpu_power, gpu_power, hugepages"):
         undoing.undo(host, "run-3", only=["hugepage"])
     undoing.undo(host, "run-4")
     assert everything(host) == before
