@@ -123,9 +123,10 @@ def persisted(observation: Observation, scene: Scene) -> Iterable[Said]:
     elif entry and entry.asked == knob.wanted and seen.owner not in ("", path):
         yield "foreign", f"{seen.owner} is read after {path} and sets {brief(str(seen))}"
     elif scene.view == "applied" and path not in scene.foreign_files:
-        yield "refused", f"persisted, yet what the next boot will read is {brief(str(seen))}"
+        why = f": {seen.detail}" if seen.detail else ""
+        yield "refused", f"persisted, yet what the next boot will read is {brief(str(seen))}{why}"
     elif scene.view != "applied":
-        yield "pending", ""
+        yield "pending", seen.detail
 
 
 def booted(observation: Observation, scene: Scene, *, changed: bool) -> Iterable[Said]:

@@ -1,6 +1,7 @@
 """A word of the kernel's command line. Persisted as a late drop-in of GRUB's defaults that appends; booted once.
 
-What counts as persisted is the menu that GRUB will read (`/boot/grub/grub.cfg`), not the drop-in that it is made from.
+What counts as persisted is the entry of the menu that GRUB will boot by default (`/boot/grub/grub.cfg`), not the drop-in that it is
+made from.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import replace
+from typing import Final
 
-from .. import dropins
+from .. import dropins, grub_menu
 from ..families import GRUB, Family
 from ..host import Host, why
 from ..kind import Kind
@@ -18,10 +20,13 @@ from ..knob import Seen
 MENU = "/boot/grub/grub.cfg"
 BOOTED = "/proc/cmdline"
 DEFAULTS = "/etc/default/grub"
+LOADER = "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+"""Who booted this boot, in the loader's own words (systemd, Boot Loader Interface): `systemd-boot 255.4`, `GRUB 2.12`."""
+SYSTEMD_BOOT: Final = ("/boot/loader/entries", "/efi/loader/entries", "/boot/efi/loader/entries")
+KERNEL_INSTALL = "/etc/kernel/cmdline"
 _WORD = re.compile(r"[A-Za-z0-9_.,:-]+")
 _PAIR = re.compile(r"hugepagesz=(\d+[KMG]) hugepages")
 _VALUE = re.compile(r"[A-Za-z0-9_.,:=/+*%@-]*")
-_LINUX = re.compile(r"\s*linux(?:16|efi)?\s+\S+\s*(.*)")
 _ASSIGNS = re.compile(r"\s*(?:export\s+)?GRUB_CMDLINE_LINUX(?:_DEFAULT)?\+?=(.*)")
 
 
@@ -78,19 +83,47 @@ def read_booted(host: Host, key: str) -> Seen:
 
 
 def read_persisted(host: Host, key: str) -> Seen:
+    """Of the default entry. `detail` says which that is, where it is not simply the first."""
+    if told := other_loader(host):
+        return Seen(problem="unsupported", detail=told)
     try:
         menu = host.read(MENU)
-    except FileNotFoundError:
-        return Seen(
-            problem="unsupported", detail=f"this host does not boot through GRUB's menu: {MENU} is missing"
-        )
+        environment = host.read(grub_menu.ENVIRONMENT) if host.exists(grub_menu.ENVIRONMENT) else ""
     except OSError as error:
         return Seen(problem="unreadable", detail=why(error, MENU))
-    entry = next((found for text in menu.splitlines() if (found := _LINUX.match(text))), None)
-    if entry is None:
-        return Seen(problem="unsupported", detail=f"no entry with a Linux kernel in {MENU}")
-    seen = value_in(entry[1], key)
-    return replace(seen, owner=owner(host, key))
+    chosen = grub_menu.default(menu, environment)
+    if chosen is None:
+        return Seen(problem="unsupported", detail=f"{MENU} has no entry to boot")
+    if chosen.words is None:
+        return Seen(
+            problem="unsupported",
+            detail=f"GRUB's default entry {chosen.title!r} starts no Linux: set GRUB_DEFAULT in {DEFAULTS} to one that does",
+        )
+    seen = value_in(chosen.words, key)
+    return replace(seen, owner=owner(host, key), detail=told_of(chosen))
+
+
+def told_of(chosen: grub_menu.Chosen) -> str:
+    """What a person should know of the choice; nothing where the first entry is what everybody expects."""
+    if not chosen.found:
+        return f"GRUB is to boot {chosen.asked!r}, finds no such entry and takes {chosen.title!r}"
+    return f"GRUB boots {chosen.title!r}" if chosen.asked not in ("", "0") else ""
+
+
+def other_loader(host: Host) -> str:
+    """Why GRUB's menu does not decide here, and what to do instead; nothing where it does."""
+    try:
+        # UTF-16 behind four bytes of attributes.
+        loader = host.read(LOADER).replace("\0", "")
+    except OSError:
+        loader = ""
+    entries = next((folder for folder in SYSTEMD_BOOT if host.exists(folder)), "")
+    if "systemd-boot" in loader or (entries and not host.exists(MENU)):
+        return (
+            f"this host boots through systemd-boot{f' ({entries})' if entries else ''}, and hostproof writes GRUB's words alone: "
+            f"put the word into {KERNEL_INSTALL}, run `kernel-install add VERSION /boot/vmlinuz-VERSION` for each kernel, then boot"
+        )
+    return "" if host.exists(MENU) else f"this host does not boot through GRUB's menu: {MENU} is missing"
 
 
 def owner(host: Host, key: str) -> str:
