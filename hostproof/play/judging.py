@@ -15,7 +15,7 @@ from hostproof.judge.thresholds import ThresholdsFile
 from hostproof.judge.verdict import judge_setup, missing
 from hostproof.measure.errors import ConfigError
 from hostproof.measure.result import Result
-from hostproof.report.material import RESULTS, Material, read_results
+from hostproof.report.material import RESULTS, Material, passports, read_results
 
 PROOFS = "proofs"
 NEVER_CAME = "the run ended before it was measured"
@@ -53,7 +53,8 @@ def judge(
     silent = [host for host in hosts if host not in {each.host for each in expected}]
     verdicts += [missing(host, "every setup", NOT_REACHED) for host in silent]
     titles = {each.setup: each.title for each in expected}
-    return Material(Verdict(run_id, tuple(verdicts)), tuple(r for r in found.values() if r), titles)
+    measured = tuple(result for result in found.values() if result)
+    return Material(Verdict(run_id, tuple(verdicts)), measured, titles, passports=passports(run))
 
 
 def path_of(run: Path, host: str, setup: str) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from hostproof.errors import HostproofError
 from hostproof.judge.model import SetupVerdict, Verdict
@@ -14,6 +16,7 @@ from hostproof.measure.result import from_json as result_from_json
 
 VERDICT = "verdict.json"
 RESULTS = "results"
+PASSPORTS = "facts"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,20 @@ class Material:
     results: tuple[Result, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
     """Setup → title, for example `gpu` → `B: GPU nvfp4`."""
+
+    passports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Host → its facts, where the run kept them."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(setup.host for setup in self.verdict.setups))
+
+    def of_host(self, host: str) -> Material:
+        """What concerns one host alone."""
+        setups = tuple(setup for setup in self.verdict.setups if setup.host == host)
+        results = tuple(result for result in self.results if result.host == host)
+        mine = {name: facts for name, facts in self.passports.items() if name == host}
+        return replace(self, verdict=replace(self.verdict, setups=setups), results=results, passports=mine)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -59,7 +76,22 @@ def load(run: Path) -> Material:
         verdict, titles = from_json(text)
     except VerdictError as error:
         raise HostproofError(str(error), where=str(path), mend="Validate again.") from error
-    return Material(verdict, read_results(sorted((run / RESULTS).rglob("*.json"))), titles)
+    results = read_results(sorted((run / RESULTS).rglob("*.json")))
+    return Material(verdict, results, titles, passports=passports(run))
+
+
+def passports(run: Path) -> dict[str, Mapping[str, Any]]:
+    """Facts and GPUs of each host, as the run kept them; none where it kept none."""
+    return {path.stem: _passport(path) for path in sorted((run / PASSPORTS).glob("*.json"))}
+
+
+def _passport(path: Path) -> Mapping[str, Any]:
+    try:
+        raw = json.loads(_text(path, "no such passport", "Validate again."))
+        gpu = raw["gpu"]
+        return {**raw["facts"], "gpus": gpu["gpus"], "driver": gpu["driver"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise HostproofError(f"is no passport: {error}", where=str(path), mend="Validate again.") from error
 
 
 def read_results(paths: list[Path]) -> tuple[Result, ...]:
