@@ -10,6 +10,7 @@ FOLDER = "/run/hostproof/measure"
 CONFIG = "config.json"
 RESULT = "result.json"
 TELEMETRY = "telemetry.jsonl.gz"
+CHUNKS = "chunks.jsonl.gz"
 LOG = "log"
 ERRORS = "errors"
 GRACE_SECONDS = 180
@@ -39,7 +40,7 @@ def command(python: str, program: str, folder: str, deadline_seconds: float) -> 
         *["systemd-run", "--quiet", f"--unit={UNIT}", "--description=hostproof measures a server"],
         *["--service-type=exec", *(f"--property={key}={value}" for key, value in properties.items())],
         *[python, program, "measure", f"--config={folder}/{CONFIG}", f"--out={folder}/{RESULT}"],
-        f"--telemetry={folder}/{TELEMETRY}",
+        *[f"--telemetry={folder}/{TELEMETRY}", f"--chunks={folder}/{CHUNKS}"],
     ]
 
 

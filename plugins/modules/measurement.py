@@ -47,6 +47,7 @@ done: {description: Whether it has ended well., returned: when watched, type: bo
 stdout: {description: Its last line of progress., returned: when watched, type: str}
 result: {description: Where the Result lies on the host., returned: always, type: str}
 telemetry: {description: "Where all that was seen of the host lies, as gzipped lines of JSON.", returned: always, type: str}
+chunks: {description: "Where every event of every answer lies with its time, as gzipped lines of JSON.", returned: always, type: str}
 """
 
 ARGUMENTS = {
@@ -130,7 +131,10 @@ def read(file: Path) -> str:
 
 def finish(module: AnsibleModule, folder: Path, **more: object) -> NoReturn:
     module.exit_json(
-        result=str(folder / measuring.RESULT), telemetry=str(folder / measuring.TELEMETRY), **more
+        result=str(folder / measuring.RESULT),
+        telemetry=str(folder / measuring.TELEMETRY),
+        chunks=str(folder / measuring.CHUNKS),
+        **more,
     )
 
 

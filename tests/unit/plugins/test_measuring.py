@@ -40,6 +40,7 @@ def test_systemd_ends_one_that_hangs_but_not_before_its_own_deadline() -> None:
         "--config=/run/x/config.json",
         "--out=/run/x/result.json",
         "--telemetry=/run/x/telemetry.jsonl.gz",
+        "--chunks=/run/x/chunks.jsonl.gz",
     ]
     assert f"--unit={measuring.UNIT}" in command
 
