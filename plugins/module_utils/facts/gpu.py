@@ -195,7 +195,7 @@ def _gpu(tree: Tree, card: PciDevice | None, found: Values, address: str) -> Gpu
         clocks=GpuClocks(
             *(found.number(f"clock_{name}") for name in ("graphics", "sm", "memory")),
             *(found.number(f"clock_maximum_{name}") for name in ("graphics", "sm", "memory")),
-            found.number("memory_bus_bits"),
+            memory_bus_bits=found.number("memory_bus_bits"),
         ),
         performance_state=found.number("performance_state"),
         throttle=events(found.number("throttle") or 0),
