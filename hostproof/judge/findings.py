@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hostproof.judge import contended, statistics
+from hostproof.judge.roofline import Roofline
 from hostproof.judge.units import label, shown
 from hostproof.measure.result import Agreement, Measurement, Result
 
@@ -23,12 +24,14 @@ SPEEDS = ("ttft", "generation_throughput")
 """Prompt throughput and performance factor are these two once more."""
 
 
-def findings(result: Result) -> Iterator[str]:
+def findings(result: Result, roof: Roofline | None = None) -> Iterator[str]:
+    """`roof`: what limits it; then suspects.py says how far below it is, and why."""
     yield from _unchecked(result)
     yield from _disagreements(result)
     yield from contended.findings(result)
     yield from _load(result)
-    yield from _far_below_the_ceiling(result.measurements)
+    if roof is None:
+        yield from _far_below_the_ceiling(result.measurements)
     for measured in result.measurements:
         yield from _dependence(measured)
     yield from _spread(result.measurements)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hostproof.judge import contended, statistics
+from hostproof.judge import contended, statistics, suspects
 from hostproof.judge.findings import findings
 from hostproof.judge.model import SEVERITY, Judged, Outcome, SetupVerdict, Threshold, Verdict
 from hostproof.judge.proof import DeviceProof
+from hostproof.judge.roofline import Roofline, points
 from hostproof.judge.statistics import Interval
 from hostproof.judge.thresholds import ThresholdsFile, compare
 from hostproof.judge.units import shown, span, wanted
@@ -21,8 +22,13 @@ from hostproof.measure.workload import Workload, parse
 FEWEST_RUNS = statistics.LOOKS[0]
 
 
-def judge_setup(result: Result, thresholds: ThresholdsFile, proof: DeviceProof | None = None) -> SetupVerdict:
-    """One setup. `proof`: what its host told of the server's device and kernels.
+def judge_setup(
+    result: Result,
+    thresholds: ThresholdsFile,
+    proof: DeviceProof | None = None,
+    roof: Roofline | None = None,
+) -> SetupVerdict:
+    """One setup. `proof`: what its host told of the server's device and kernels; `roof`: what limits it there.
 
     Raises HostproofError or ConfigError if thresholds and workload do not belong together.
     """
@@ -42,9 +48,21 @@ def judge_setup(result: Result, thresholds: ThresholdsFile, proof: DeviceProof |
         judged=judged,
         goals=tuple(each for each in every if each.threshold.goal),
         failed_checks=failed,
-        findings=(*findings(result), *_not_judged(thresholds), *(proof.notes if proof else ())),
+        findings=(
+            *_limited(result, proof, roof),
+            *findings(result, roof),
+            *_not_judged(thresholds),
+            *(proof.notes if proof else ()),
+        ),
         proof=proof,
     )
+
+
+def _limited(result: Result, proof: DeviceProof | None, roof: Roofline | None) -> Iterator[str]:
+    """How far from its limits it is, and who is suspected."""
+    if roof is not None:
+        found = points(result, roof)
+        yield from suspects.findings(roof, found, suspects.suspects(result, roof, proof, found))
 
 
 def missing(host: str, setup: str, why: str) -> SetupVerdict:

@@ -11,11 +11,12 @@ from hostproof.judge import thresholds
 from hostproof.judge.model import SetupVerdict, Verdict
 from hostproof.judge.proof import DeviceProof, ProofError
 from hostproof.judge.proof import from_json as proof_from_json
+from hostproof.judge.roofline import Roofline
 from hostproof.judge.thresholds import ThresholdsFile
 from hostproof.judge.verdict import judge_setup, missing
 from hostproof.measure.errors import ConfigError
 from hostproof.measure.result import Result
-from hostproof.report.material import RESULTS, Material, passports, read_results
+from hostproof.report.material import RESULTS, Material, passports, read_results, rooflines
 
 PROOFS = "proofs"
 NEVER_CAME = "the run ended before it was measured"
@@ -44,8 +45,16 @@ def judge(
     """
     known = thresholds.load(thresholds_dir)
     found = {(each.host, each.setup): _result(run, run_id, each) for each in expected}
+    limits = rooflines(run, found)
     verdicts = [
-        _verdict(each, found[each.host, each.setup], known, thresholds_dir, _proof(run, each))
+        _verdict(
+            each,
+            found[each.host, each.setup],
+            known,
+            thresholds_dir,
+            proof=_proof(run, each),
+            roof=limits.get((each.host, each.setup)),
+        )
         for host in hosts
         for each in expected
         if each.host == host
@@ -54,7 +63,7 @@ def judge(
     verdicts += [missing(host, "every setup", NOT_REACHED) for host in silent]
     titles = {each.setup: each.title for each in expected}
     measured = tuple(result for result in found.values() if result)
-    return Material(Verdict(run_id, tuple(verdicts)), measured, titles, passports=passports(run))
+    return Material(Verdict(run_id, tuple(verdicts)), measured, titles, limits, passports(run))
 
 
 def path_of(run: Path, host: str, setup: str) -> Path:
@@ -92,13 +101,15 @@ def _verdict(
     result: Result | None,
     known: Mapping[thresholds.Key, ThresholdsFile],
     folder: Path,
+    *,
     proof: DeviceProof | None,
+    roof: Roofline | None,
 ) -> SetupVerdict:
     if result is None:
         return missing(expected.host, expected.setup, _short(expected.problem) or NEVER_CAME)
     wanted = (expected.hardware, expected.setup, expected.model, str(result.workload.get("name", "")))
     try:
-        return judge_setup(result, thresholds.choose(known, wanted, folder), proof)
+        return judge_setup(result, thresholds.choose(known, wanted, folder), proof, roof)
     except ConfigError as error:
         path = f"{expected.host}/{expected.setup}.json"
         raise HostproofError(f"no workload of ours: {error}", where=path, mend="Measure again.") from error

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hostproof.errors import HostproofError
 from hostproof.judge.model import SetupVerdict, Verdict
+from hostproof.judge.roofline import Roofline, RooflineError
+from hostproof.judge.roofline import from_json as roofline_from_json
 from hostproof.judge.verdict_json import VerdictError, from_json
 from hostproof.measure.result import Result, ResultError
 from hostproof.measure.result import from_json as result_from_json
@@ -17,6 +19,7 @@ from hostproof.measure.result import from_json as result_from_json
 VERDICT = "verdict.json"
 RESULTS = "results"
 PASSPORTS = "facts"
+ROOFLINES = "rooflines"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Material:
     results: tuple[Result, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
     """Setup → title, for example `gpu` → `B: GPU nvfp4`."""
-
+    rooflines: Mapping[tuple[str, str], Roofline] = field(default_factory=dict)
+    """Host and setup → what limits it, where its host told that."""
     passports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Host → its facts, where the run kept them."""
 
@@ -76,8 +80,25 @@ def load(run: Path) -> Material:
         verdict, titles = from_json(text)
     except VerdictError as error:
         raise HostproofError(str(error), where=str(path), mend="Validate again.") from error
+    known = rooflines(run, [(setup.host, setup.setup) for setup in verdict.setups])
     results = read_results(sorted((run / RESULTS).rglob("*.json")))
-    return Material(verdict, results, titles, passports=passports(run))
+    return Material(verdict, results, titles, known, passports(run))
+
+
+def rooflines(run: Path, setups: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Roofline]:
+    """Of those that have one. Raises HostproofError for a file that is none."""
+    found = {}
+    for host, setup in setups:
+        path = run / ROOFLINES / host / f"{setup}.json"
+        if path.is_file():
+            text = _text(path, "no such roofline", "Validate again.")
+            try:
+                found[host, setup] = roofline_from_json(text)
+            except RooflineError as error:
+                raise HostproofError(
+                    f"is no roofline: {error}", where=str(path), mend="Validate again."
+                ) from error
+    return found
 
 
 def passports(run: Path) -> dict[str, Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from hostproof.judge.units import figure, label, shown, span, wanted
 from hostproof.measure.result import METRICS, Measurement, Result
 from hostproof.report.material import Material, Part
 from hostproof.report.proof_tables import costs, proof
+from hostproof.report.roofline_tables import limits, roofline, suspected
 from hostproof.report.seed_tables import ceiling, comparison, latency, performance_factor
 from hostproof.report.table import NOTHING, WORDS, Row, Table, left, right
 
@@ -23,6 +24,8 @@ def main_tables(material: Material) -> tuple[Table, ...]:
         comparison(material),
         *([performance_factor(material)] if material.measured else []),
         *ceiling(material),
+        *roofline(material),
+        *suspected(material),
         *costs(material),
         *proof(material),
     )
@@ -34,6 +37,7 @@ def all_tables(material: Material) -> tuple[Table, ...]:
         *main_tables(material),
         *agreements(material),
         *(checks(part, result) for part, result in material.measured),
+        *limits(material),
         *under_load(material),
         *environment(material),
         *gaps(material),
