@@ -27,6 +27,7 @@ from hostproof.play import (
 from hostproof.play import drift as drifting
 from hostproof.play import facts as passports
 from hostproof.play import history as trends
+from hostproof.play import status as standing
 from hostproof.play import undo as undoing
 from hostproof.play import wished as wishing
 from hostproof.play.checkout import here
@@ -130,6 +131,12 @@ def facts(
 def drift(_: Context, host: list[str] | None = None, json: bool = False) -> Ending:
     """Compare every setting as wanted, live, persisted, booted and first."""
     return drifting.show(here(), Console(), host or [], as_json=json)
+
+
+@verb(name="status", iterable=("host",), options={"host": HOST, "json": "all of it as JSON, alone on stdout"})
+def serving(_: Context, host: list[str] | None = None, json: bool = False) -> Ending:
+    """Say what serves, on which device, and whether it is still what was proved."""
+    return standing.show(here(), Console(), host or [], as_json=json)
 
 
 @verb(
@@ -391,6 +398,7 @@ namespace = Collection(
     report,
     facts,
     drift,
+    serving,
     undo,
     lint,
     test,
