@@ -14,7 +14,7 @@ from hostproof.measure import canary, counting
 from hostproof.measure.client import Answer, Client
 from hostproof.measure.dialect import Dialect, exactly, greedy
 from hostproof.measure.errors import BadStatus, SampleFailed, SampleVoid
-from hostproof.measure.ready import served_models
+from hostproof.measure.ready import parameters, served_models
 from hostproof.measure.result import Check
 
 TOKENS = 24
@@ -22,6 +22,8 @@ PROMPT = "Write one sentence about the sea and one about the mountains."
 SHORT_PROMPTS = ("Reply with the single word: yes", "Say good night.", "What is the capital of France?")
 EOS_TOKENS = 64
 SECONDS = 300.0
+SIZE_TOLERANCE = 0.05
+"""Model cards round, and some leave the embedding out; another model of a family differs by more."""
 WRONG_KEY = "hostproof-wrong-key"
 
 Attempt = Callable[[], tuple[bool, str]]
@@ -38,11 +40,14 @@ class Checker:
     """For one answer."""
     canaries: bool = False
     """Whether questions with known answers are asked too: a model must be able to answer them."""
+    parameters_billion: float = 0.0
+    """What the model has by the catalogue; 0: nobody says."""
 
     def all(self, first: Answer) -> Iterator[Check]:
         """`first` is the answer that made the server count as ready."""
         yield Check("answers", bool(first.text.strip()), f"first answer: {first.text.strip()[:60]!r}")
         yield self._tried("served_model", self._served_model)
+        yield from self._model_size()
         if self.client.key:
             yield self._tried("wrong_key_refused", self._wrong_key)
         try:
@@ -72,6 +77,18 @@ class Checker:
     def _served_model(self) -> tuple[bool, str]:
         served = served_models(self.client, 30.0)
         return self.client.model in served, f"/v1/models lists {', '.join(served) or 'nothing'}"
+
+    def _model_size(self) -> Iterator[Check]:
+        """llama-server tells how many parameters the model has that it loaded; vLLM does not, and then nothing is said."""
+        try:
+            told = parameters(self.client, 30.0).get(self.client.model)
+        except SampleFailed:
+            return  # `served_model` says it
+        if told is None or not self.parameters_billion:
+            return
+        wanted = self.parameters_billion
+        detail = f"the server's model has {told / 1e9:.3g} billion parameters, {wanted:.3g} by the catalogue"
+        yield Check("model_size", abs(told / 1e9 - wanted) <= SIZE_TOLERANCE * wanted, detail)
 
     def _wrong_key(self) -> tuple[bool, str]:
         for key in (WRONG_KEY, ""):

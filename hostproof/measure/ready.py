@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from hostproof.measure.client import Answer, Client
 from hostproof.measure.dialect import exactly
@@ -47,6 +48,17 @@ def _first_answer(client: Client, left: float) -> Answer:
 
 
 def served_models(client: Client, limit_seconds: float) -> list[str]:
+    return [str(model.get("id")) for model in _listed(client, limit_seconds)]
+
+
+def parameters(client: Client, limit_seconds: float) -> dict[str, int]:
+    """Served model → how many parameters it has, where the server tells (llama-server, `meta.n_params`)."""
+    metas = {str(m.get("id")): m.get("meta") for m in _listed(client, limit_seconds)}
+    told = {name: meta.get("n_params") for name, meta in metas.items() if isinstance(meta, dict)}
+    return {name: count for name, count in told.items() if isinstance(count, int)}
+
+
+def _listed(client: Client, limit_seconds: float) -> list[dict[str, Any]]:
     listed = client.get_json("/v1/models", limit_seconds=limit_seconds)
     models = listed.get("data") if isinstance(listed, dict) else None
-    return [str(model.get("id")) for model in models or () if isinstance(model, dict)]
+    return [model for model in models or () if isinstance(model, dict)]

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from hostproof.measure import sample
 from hostproof.measure.result import Check
 from hostproof.measure.sample import CellRuns
 from hostproof.measure.stream import Stream
 
+SLOWER = 1.5
+"""Times the gap between tokens at a stream's beginning: depth alone costs a few percent over 800 tokens, throttling half."""
+QUARTER_TOKENS = 16
+"""Fewer gaps than this in a quarter of a stream say nothing of its pace."""
+TEMPLATE_MOST = 512
+"""Tokens that a chat template may add: the longest known, with a system prompt of its own, adds about 80."""
 TEMPLATE_JOINS = 2
 """Tokens by which equal prompts may differ within a chat template: the tokenizer joins their first letters with what is before."""
 
@@ -28,6 +35,63 @@ def cold_check(done: Sequence[CellRuns]) -> Check | None:
     if warm:
         return Check("cold_prompts", False, f"found in the prefix cache: {', '.join(warm)}")
     return Check("cold_prompts", True, f"none of {len(told)} cold prompts had a token in the prefix cache")
+
+
+def behaviour(done: Sequence[CellRuns]) -> Iterator[Check]:
+    """What only the runs themselves show of the server; nothing where they show nothing."""
+    for check in (cold_check(done), whole_prompts_check(done), steady_check(done)):
+        if check:
+            yield check
+
+
+def whole_prompts_check(done: Sequence[CellRuns]) -> Check | None:
+    """A server that cuts prompts reads less than it is asked to; one that counts too many looks fast."""
+    told = [
+        (cells.cell, run.number, run.stream.usage.prompt)
+        for cells in done
+        for run in cells.measured
+        if run.stream and run.stream.usage
+    ]
+    if not told:
+        return None
+    wrong = [
+        f"{cell.name} run {number}: {prompt} of {cell.prompt_tokens}"
+        for cell, number, prompt in told
+        if not -TEMPLATE_JOINS <= prompt - cell.prompt_tokens <= TEMPLATE_MOST
+    ]
+    if wrong:
+        told_wrong = f"the server counts other tokens than were sent: {', '.join(wrong)}"
+        return Check("whole_prompts", False, told_wrong)
+    return Check("whole_prompts", True, f"all {len(told)} prompts were read whole")
+
+
+def steady_check(done: Sequence[CellRuns]) -> Check | None:
+    """Whether generation keeps its pace to the end. Runs beside a neighbour are left out; most of the others decide."""
+    paces = [
+        (cells.cell.name, run.number, pace)
+        for cells in done
+        for run in cells.measured
+        if run.stream and not (run.observed.seen and run.observed.seen.contended)
+        if (pace := _pace(run.stream))
+    ]
+    if not paces:
+        return None
+    slow = [(name, number, pace) for name, number, pace in paces if pace > SLOWER]
+    if 2 * len(slow) > len(paces):
+        name, number, pace = slow[0]
+        detail = f"{len(slow)} of {len(paces)} runs slow down; {name} run {number} ends at 1/{pace:.1f} of its first pace"
+        return Check("steady", False, detail)
+    return Check("steady", True, f"{len(paces) - len(slow)} of {len(paces)} runs keep their pace to the end")
+
+
+def _pace(stream: Stream) -> float | None:
+    """The middle gap of the last quarter by that of the first; None for a stream too short to tell."""
+    found = list(sample.gaps(stream)) if stream.arrivals else []
+    quarter = len(found) // 4
+    if quarter < QUARTER_TOKENS:
+        return None
+    first, last = median(found[:quarter]), median(found[-quarter:])
+    return last / first if first > 0 else None
 
 
 def gaps(done: Sequence[CellRuns]) -> Iterator[str]:

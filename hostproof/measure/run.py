@@ -137,7 +137,14 @@ def _found(subject: Subject, config: Config, voice: Voice, begun: float, *, inte
     client, dialect = subject.client, subject.dialect
     gpus = gpu.find()
     about = environment.gather(client, dialect, config.server, gpus, __version__) | {"prompt_seed": seed}
-    checker = Checker(client, dialect, f"{seed}/checks", min(SECONDS, config.deadline_seconds), config.canary)
+    checker = Checker(
+        client,
+        dialect,
+        f"{seed}/checks",
+        min(SECONDS, config.deadline_seconds),
+        config.canary,
+        config.server.parameters_billion,
+    )
     checks = tuple(_told(checker.all(subject.first), voice))
     page = _first_page(client)
     bench = Bench(
@@ -152,9 +159,10 @@ def _found(subject: Subject, config: Config, voice: Voice, begun: float, *, inte
         local=subject.local,
         book=WordBook(None if dialect.counting == "nothing" else partial(counting.with_usage, client)),
     )
-    measured = _cells(bench, config.workload.cells, voice, interruptible=interruptible)
-    used = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.monotonic() - begun}
     capacity = config.server.context if dialect.server == "llama_server" else metrics_page.kv_capacity(page)
+    grower = _Grower(bench, config, voice, capacity or None, config.growth.seconds)
+    measured = _cells(bench, config.workload.cells, voice, grower, interruptible=interruptible)
+    used = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.monotonic() - begun}
     return Found(
         config, bench, measured, checks, about, started, capacity or None, used, Record(), subject.notes
     )
@@ -166,7 +174,50 @@ def _told(checks: Iterable[Check], voice: Voice) -> Iterator[Check]:
         yield check
 
 
-def _cells(bench: Bench, cells: tuple[Cell, ...], voice: Voice, *, interruptible: bool) -> Measured:
+@dataclass
+class _Grower:
+    """Makes runs beyond a cell's own until its bounds are clear of their intervals, or the seconds for that are used."""
+
+    bench: Bench
+    config: Config
+    voice: Voice
+    kv_capacity: float | None
+    left: float
+
+    def grow(self, cell: Cell, runs: list[Run]) -> str:
+        """Adds to `runs`. Why the cell cannot go on at all; empty otherwise."""
+        rule = self.config.growth
+        while self.left > 0 and self._made(runs) < rule.most(cell.name) and not self._settled(cell, runs):
+            begun = time.monotonic()
+            try:
+                runs.append(self.bench.run(cell, self._made(runs) + 1, warmup=False))
+            except DeadlinePassed:  # the workload's own runs are whole
+                return ""
+            self.left -= time.monotonic() - begun
+            _tell(self.voice, cell, runs[-1])
+            if ended := _given_up(self.bench, runs):
+                return ended
+        return ""
+
+    def _made(self, runs: list[Run]) -> int:
+        return sum(not run.warmup for run in runs)
+
+    def _settled(self, cell: Cell, runs: list[Run]) -> bool:
+        """Between two looks nothing is settled: to look there would be one look more than the rule has."""
+        good = sum(bool(run.stream) and not run.warmup for run in runs)
+        if good not in self.config.growth.looks:
+            return False
+        server = self.config.server
+        about = metrics.Circumstances(
+            server.parameters_billion, "", "", self.kv_capacity, ceiling=server.ceiling
+        )
+        found = metrics.measurements(CellRuns(cell, tuple(runs)), about)
+        return self.config.growth.settled(cell.name, found)
+
+
+def _cells(
+    bench: Bench, cells: tuple[Cell, ...], voice: Voice, grower: _Grower, *, interruptible: bool
+) -> Measured:
     done: list[CellRuns] = []
     agreed: list[Agreement] = []
     stopped = ""
@@ -174,14 +225,16 @@ def _cells(bench: Bench, cells: tuple[Cell, ...], voice: Voice, *, interruptible
         if stopped:
             done.append(CellRuns(cell, (), stopped))
             continue
-        cell_runs, before = _cell(bench, cell, voice, interruptible=interruptible)
+        cell_runs, before = _cell(bench, cell, voice, grower, interruptible=interruptible)
         done.append(cell_runs)
         agreed += agreements.agreements(cell_runs, before, bench.page())
         stopped = STOPPED if cell_runs.ended == STOPPED else ""
     return Measured(tuple(done), tuple(agreed))
 
 
-def _cell(bench: Bench, cell: Cell, voice: Voice, *, interruptible: bool) -> tuple[CellRuns, Page]:
+def _cell(
+    bench: Bench, cell: Cell, voice: Voice, grower: _Grower, *, interruptible: bool
+) -> tuple[CellRuns, Page]:
     """The runs, and /metrics as it was before the first measured one."""
     runs: list[Run] = []
     before, ended = metrics_page.EMPTY, ""
@@ -192,12 +245,11 @@ def _cell(bench: Bench, cell: Cell, voice: Voice, *, interruptible: bool) -> tup
             if (number, warmup) == (1, False):
                 before = bench.page()
             runs.append(bench.run(cell, number, warmup=warmup))
-            voice.line(progress.line(cell, runs[-1]))
-            voice.event(progress.event(cell, runs[-1]))
-            voice.run(cell, runs[-1])
+            _tell(voice, cell, runs[-1])
             ended = _given_up(bench, runs)
             if ended:
                 break
+        ended = ended or grower.grow(cell, runs)
     except DeadlinePassed as error:
         ended = str(error)
     except KeyboardInterrupt:
@@ -205,6 +257,12 @@ def _cell(bench: Bench, cell: Cell, voice: Voice, *, interruptible: bool) -> tup
             raise
         ended = STOPPED
     return CellRuns(cell, tuple(runs), ended), before
+
+
+def _tell(voice: Voice, cell: Cell, run: Run) -> None:
+    voice.line(progress.line(cell, run))
+    voice.event(progress.event(cell, run))
+    voice.run(cell, run)
 
 
 def _given_up(bench: Bench, runs: list[Run]) -> str:
@@ -226,7 +284,6 @@ def _first_page(client: Client) -> Page:
 def _result(found: Found) -> Result:
     config = found.config
     done, bench = _watched(found.measured.done, found.record.ticks), found.bench
-    cold = remarks.cold_check(done)
     return Result(
         run_id=config.run_id,
         host=config.host,
@@ -237,7 +294,7 @@ def _result(found: Found) -> Result:
         finished=_now(),
         environment=found.environment,
         measurements=tuple(m for cells in done for m in metrics.measurements(cells, _circumstances(found))),
-        checks=(*found.checks, *([cold] if cold else [])),
+        checks=(*found.checks, *remarks.behaviour(done)),
         agreements=found.measured.agreements,
         telemetry=_telemetry(done, found.used) | _paces(done, found.record) | _beside(done, found.record),
         gaps=(*found.notes, *_absences(bench), *remarks.gaps(done), *_unseen(found.record)),

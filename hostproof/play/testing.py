@@ -90,7 +90,11 @@ def stages(root: Path) -> tuple[Stage, ...]:
         Stage("lint", lint, checks.LINT),
         Stage("types", (("mypy",),)),
         Stage("unit", (("pytest", "tests/unit"),), checks.GCC),
-        Stage("integration", (("pytest", "tests/integration", "-m", "not lab and not vm"),), (checks.SSH,)),
+        Stage(
+            "integration",
+            (("pytest", "tests/integration", "tests/sabotage", "-m", "not lab and not vm"),),
+            (checks.SSH,),
+        ),
         Stage("lab", (("pytest", "tests/integration", "-m", "lab"),), (*checks.LAB, *checks.GPU)),
         Stage(
             "molecule",

@@ -72,6 +72,24 @@ class Script:
     dies_for_good_after: int | None = None
     """So many completions, then no more answers of any kind."""
     words: list[str] = field(default_factory=lambda: list(WORDS))
+    parameters: int = 0
+    """What /v1/models says that the model has, as llama-server does; 0: nothing."""
+    reads: int = 0
+    """So many tokens of a prompt at most, and no error; 0: all."""
+    overstates: int = 0
+    """So many tokens more than it gave, by its own usage."""
+    pads: int = 0
+    """So many tokens more than were sent, by its own usage."""
+    slows_by: float = 1.0
+    """Times the gap, in the second half of an answer."""
+    stalls: float = 0.0
+    """Seconds after the first token."""
+    bursts: bool = False
+    """Keeps all but the first token back until the end, and sends them at once."""
+    flatters: float = 0.0
+    """Tells `timings` so many times as fast as it was; 0: tells none."""
+    breaks_every: int = 0
+    """Each n-th stream ends with an error in place of an answer."""
     answer: Callable[[str], str] | None = None
     """What it says to a prompt, where it may end by itself."""
 
@@ -142,7 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
             "/v1/models": {
                 "object": "list",
                 "data": [
-                    {"id": name, "owned_by": self.mock.script.owner} for name in self.mock.script.models
+                    {"id": name, "owned_by": self.mock.script.owner, **self._meta()}
+                    for name in self.mock.script.models
                 ],
             },
         }
@@ -186,6 +205,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._json(404, {"error": "no such page"})
 
+    def _meta(self) -> dict[str, Any]:
+        told = self.mock.script.parameters
+        return {"meta": {"n_params": told}} if told else {}
+
     def _held_off(self) -> bool:
         script = self.mock.script
         if script.loading > 0:
@@ -224,11 +247,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _usage(self, body: dict[str, Any], completion: int) -> dict[str, Any]:
         prompt = len(_prompt(body).split()) + (4 if "messages" in body else 0)  # a template of four tokens
+        prompt = min(prompt, self.mock.script.reads or prompt) + self.mock.script.pads
+        completion += self.mock.script.overstates
         details = {"cached_tokens": self.mock.script.cached}
         return {"prompt_tokens": prompt, "completion_tokens": completion, "prompt_tokens_details": details}
 
     def _stream(self, body: dict[str, Any]) -> None:
-        script, begun, sent = self.mock.script, time.monotonic(), []
+        script, begun = self.mock.script, time.monotonic()
+        sent: list[float] = []
         self.mock.log.sent.append(sent)
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
@@ -240,6 +266,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._event(
                 {"choices": [{"delta": {"role": "assistant", "content": None}, "finish_reason": None}]}
             )
+        if script.breaks_every and len(self.mock.log.sent) % script.breaks_every == 0:
+            self._event({"error": {"message": "out of memory", "code": 500}})
+            self._piece(b"data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
+            return
         due = begun + script.ttft
         for done in range(0, len(tokens), script.tokens_per_chunk):
             if script.die_after is not None and done >= script.die_after:
@@ -250,15 +281,33 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(3)
                 return
             time.sleep(max(0.0, due - time.monotonic()))
-            due += script.gap
+            due += script.gap * (script.slows_by if 2 * done >= len(tokens) else 1.0)
+            due += script.stalls if done == 0 else 0.0
+            if script.bursts and done:
+                time.sleep(max(0.0, begun + script.ttft + script.gap * len(tokens) - time.monotonic()))
             group = tokens[done : done + script.tokens_per_chunk]
             sent.append(time.monotonic() - begun)
             self._token(body, "".join(group), done + len(group))
         self._event({"choices": [{"delta": {}, "finish_reason": finish}]})
         if script.usage and body.get("stream_options", {}).get("include_usage"):
-            self._event({"choices": [], "usage": self._usage(body, len(tokens))})
+            timings = self._timings(body, sent) if script.flatters else {}
+            self._event({"choices": [], "usage": self._usage(body, len(tokens)), **timings})
         self._piece(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
+
+    def _timings(self, body: dict[str, Any], sent: list[float]) -> dict[str, Any]:
+        """As llama-server tells them: milliseconds, and the tokens that they were for."""
+        factor, usage = self.mock.script.flatters, self._usage(body, len(sent))
+        prompt_ms = sent[0] * 1000 / factor
+        told = {
+            "cache_n": 0,
+            "prompt_n": usage["prompt_tokens"],
+            "prompt_ms": prompt_ms,
+            "prompt_per_second": usage["prompt_tokens"] / max(prompt_ms, 1e-6) * 1000,
+            "predicted_n": len(sent),
+            "predicted_ms": (sent[-1] - sent[0]) * 1000 / factor,
+        }
+        return {"timings": told}
 
     def _token(self, body: dict[str, Any], text: str, done: int) -> None:
         name = "reasoning_content" if self.mock.script.reasoning else "content"
@@ -281,7 +330,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _piece(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
-    def _json(self, status: int, body: dict[str, Any]) -> None:
+    def _json(self, status: int, body: object) -> None:
         self._reply(status, json.dumps(body).encode())
 
     def _reply(self, status: int, data: bytes) -> None:
