@@ -21,6 +21,7 @@ SCHEMA = "hostproof.drift/1"
 FOLDER = "drift"
 COLUMNS = ("wanted", "live", "persisted", "booted", "first", "state")
 NONE = "–"
+FINE, UNUSED = IN_ORDER
 
 
 def show(checkout: Checkout, console: Console, names: Sequence[str], *, as_json: bool = False) -> Ending:
@@ -53,9 +54,15 @@ def of_drift(found: Mapping[str, Sequence[Row]]) -> Ending:
     """The closing sentence. Pure."""
     rows = [row for host in found.values() for row in host]
     differing = [row for row in rows if row["state"] not in IN_ORDER]
+    unused = sum(row["state"] == UNUSED for row in rows)
+    besides = (
+        f" {unused} as wanted {'is' if unused == 1 else 'are'} used by no server: {UNUSED}." if unused else ""
+    )
     if not differing:
-        return Ending(ExitStatus.YES, f"0 of {len(rows)} settings differ.")
-    return Ending(ExitStatus.NO, f"{len(differing)} of {len(rows)} settings differ from what is wanted.")
+        return Ending(ExitStatus.YES, f"0 of {len(rows)} settings differ.{besides}")
+    return Ending(
+        ExitStatus.NO, f"{len(differing)} of {len(rows)} settings differ from what is wanted.{besides}"
+    )
 
 
 def draw(console: Console, host: str, rows: Sequence[Row]) -> None:
@@ -65,7 +72,7 @@ def draw(console: Console, host: str, rows: Sequence[Row]) -> None:
         for heading in ("setting", *COLUMNS):
             table.add_column(heading, overflow="fold")
         for row in rows:
-            style = "dim" if row["state"] in IN_ORDER else ""
+            style = "dim" if row["state"] == FINE else ""
             table.add_row(name_of(row), *(text_of(row, column) for column in COLUMNS), style=style)
         console.print(table)
     else:
@@ -91,8 +98,8 @@ def text_of(row: Row, column: str) -> str:
 
 
 def reason_of(row: Row) -> str:
-    """Why a setting differs, and whose file decides what the next boot will set."""
-    if row["state"] in IN_ORDER:
+    """Why a setting differs and whose file decides what the next boot will set, or how it is known that nobody uses it."""
+    if row["state"] == FINE:
         return ""
-    owner = f"persisted by {row['owner']}" if row["owner"] else ""
+    owner = f"persisted by {row['owner']}" if row["owner"] and row["state"] != UNUSED else ""
     return "; ".join(filter(None, (str(row["detail"]), owner)))

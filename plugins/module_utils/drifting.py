@@ -17,15 +17,20 @@ IN_ORDER: Final = ("ok", "ignored-by-workload")
 """States that are no drift."""
 
 
-def drift(host: Host, knobs: Sequence[Knob]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-    """A row for each wanted knob and each orphan, and what a reader should know besides. Raises KnobError."""
+def drift(
+    host: Host, knobs: Sequence[Knob], *, evidence: Mapping[str, str] | None = None
+) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """A row for each wanted knob and each orphan, and what a reader should know besides. Raises KnobError.
+
+    `evidence`: `kind:key` → the proof that nobody uses it.
+    """
     wishes.check(knobs)
     reading = journal_file.read(host)
     entries = journal.ledger(reading.records)
     # Without its `first` an entry can't say whose a value is.
     entries = {subject: entry for subject, entry in entries.items() if entry.first}
     todo = engine.work(host, knobs, entries)
-    scene = Scene("drift", todo.boot, entries, todo.foreign)
+    scene = Scene("drift", todo.boot, entries, todo.foreign, evidence=evidence or {})
     rows = [_row(observation, scene) for observation in todo.observed]
     rows += [_orphan(host, found) for found in plan.orphans(entries, knobs).values()]
     notes = [reading.torn] if reading.torn else []

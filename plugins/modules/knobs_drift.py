@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hostproof.core.plugins.module_utils import drifting, knob_arguments
+from ansible_collections.hostproof.core.plugins.module_utils import drifting, knob_arguments, page_look
 from ansible_collections.hostproof.core.plugins.module_utils.host import Host
 from ansible_collections.hostproof.core.plugins.module_utils.knob import LAYERS, KnobError, Row, brief
+from ansible_collections.hostproof.core.plugins.module_utils.knob_arguments import Wanted
+from ansible_collections.hostproof.core.plugins.module_utils.page_look import Looked
 
 DOCUMENTATION = """
 module: knobs_drift
 short_description: Shows how kernel settings differ from what is wanted
 description:
   - One row for each wanted knob, and for each that an earlier call set and nobody wants any more (C(orphan)).
+  - With O(wishes) it also looks, in the same call, at the servers that run and at the pools. What nobody uses is
+    C(ignored-by-workload), with the kernel's numbers; what else a server does not do as it was placed is a warning.
+    Not with O(demand), when they have not started.
   - Reads only, in check mode and out of it. Never fails because of a difference, unless O(demand) says so.
 options:
   knobs:
@@ -74,11 +81,16 @@ def main() -> None:
     )
     try:
         wanted = knob_arguments.wanted(module.params)
-        rows, notes = drifting.drift(Host(module.params["root"]), wanted.knobs)
+        looked = look(module.params, wanted)
+        rows, notes = drifting.drift(Host(module.params["root"]), wanted.knobs, evidence=looked.evidence)
     except KnobError as error:
         module.fail_json(msg=str(error))
     for note in (*wanted.findings, *notes):
         module.warn(f"{note}.")
+    told = {row.name for row in wanted.knobs}
+    for finding in looked.findings:
+        if told.isdisjoint(finding.knobs):
+            module.warn(str(finding))
     differing = sum(row.state not in drifting.IN_ORDER for row in rows)
     result = {"rows": [dataclasses.asdict(row) for row in rows], "differing": differing}
     lost = [said(row) for row in rows if row.state not in (*drifting.IN_ORDER, "unsupported", "orphan")]
@@ -86,6 +98,16 @@ def main() -> None:
         count = f"{len(lost)} of {len(rows)} settings are not as wanted:"
         module.fail_json(msg="\n".join([count, *lost]), **result)
     module.exit_json(changed=False, **result)
+
+
+def look(params: dict[str, Any], wanted: Wanted) -> Looked:
+    """What servers do with what was set for them: nothing to say where nobody is placed, or none can have started."""
+    if params["demand"]:
+        return Looked({}, ())
+    placements = {placement.server: dataclasses.asdict(placement) for placement in wanted.placements}
+    servers = (params["wishes"] or {}).get("tuning_servers", ())
+    pools = [knob.key for knob in wanted.knobs if knob.kind == "pool"]
+    return page_look.look(Path(params["root"]), placements, servers, pools)
 
 
 def said(row: Row) -> str:

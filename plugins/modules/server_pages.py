@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hostproof.core.plugins.module_utils import page_evidence
-from ansible_collections.hostproof.core.plugins.module_utils.kinds import pool as pools
-from ansible_collections.hostproof.core.plugins.module_utils.page_evidence import Expected, Pool, Seen
+from ansible_collections.hostproof.core.plugins.module_utils import page_look
 
 DOCUMENTATION = """
 module: server_pages
@@ -63,72 +59,20 @@ ARGUMENTS = {
     "knobs": {"type": "list", "elements": "dict", "default": []},
     "root": {"type": "path", "default": "/"},
 }
-SLICE = "sys/fs/cgroup/system.slice"
-UNIFIED = "sys/fs/cgroup/unified/system.slice"
-"""Where the version 2 tree lies beside version 1."""
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    root = Path(module.params["root"])
-    sizes = {str(one.get("name", "")): int(one.get("memory_bytes") or 0) for one in module.params["servers"]}
-    wanted = [
-        page_evidence.expected(name, placement, sizes.get(name, 0))
-        for name, placement in module.params["placements"].items()
-    ]
-    there = list(pools_there(root, module.params["knobs"]))
-    seen = {one.server: found for one in wanted if (found := look(root, one))}
-    findings = page_evidence.idle(there)
-    for one in wanted:
-        if one.server in seen:
-            findings += page_evidence.judge(one, seen[one.server], [pool.name for pool in there])
-    for finding in findings:
-        module.warn(f"{finding}.".replace("?.", "?"))
+    params = module.params
+    pools = [str(knob["key"]) for knob in params["knobs"] if knob.get("kind") == "pool"]
+    looked = page_look.look(Path(params["root"]), params["placements"], params["servers"], pools)
+    for note in looked.notes:
+        module.warn(note)
     module.exit_json(
         changed=False,
-        seen={server: dataclasses.asdict(found) for server, found in seen.items()},
-        evidence={knob: finding.text for finding in findings for knob in finding.knobs},
+        seen={server: dataclasses.asdict(found) for server, found in looked.seen.items()},
+        evidence=dict(looked.evidence),
     )
-
-
-def look(root: Path, wanted: Expected) -> Seen | None:
-    """The largest process of the unit; None if it has none."""
-    found = [(page_evidence.rollup(text), folder) for folder, text in processes(root, wanted.unit)]
-    if not found:
-        return None
-    (resident, transparent, pooled), folder = max(found, key=lambda one: one[0][0] + one[0][2])
-    # numa_maps counts every page: a second for tens of gigabytes, so only where it says something.
-    maps = read(folder / "numa_maps") if wanted.policy else ""
-    cpus = page_evidence.allowed(read(folder / "status"))
-    return Seen(resident, transparent, pooled, cpus, page_evidence.by_node(maps))
-
-
-def processes(root: Path, unit: str) -> Iterator[tuple[Path, str]]:
-    """Of the unit's control group and all below it: the folder in /proc, and its smaps_rollup."""
-    for slices in (SLICE, UNIFIED):
-        for file in sorted((root / slices / unit).glob("**/cgroup.procs")):
-            for pid in read(file).split():
-                folder = root / "proc" / pid
-                if text := read(folder / "smaps_rollup"):
-                    yield folder, text
-
-
-def pools_there(root: Path, knobs: list[dict[str, Any]]) -> Iterator[Pool]:
-    for knob in knobs:
-        if knob.get("kind") != pools.KIND.name:
-            continue
-        folder = (root / pools.path_of(str(knob["key"])).lstrip("/")).parent
-        # A node's folder has no resv_hugepages: a reservation is not tied to a node.
-        counts = {name: int(read(folder / f"{name}_hugepages") or 0) for name in ("nr", "free", "resv")}
-        yield Pool(f"pool:{knob['key']}", counts["nr"], counts["free"], counts["resv"])
-
-
-def read(path: Path) -> str:
-    """Empty for what is not there: processes come and go."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
-        return ""
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.facts.synthetic import Machine, build
 from tests.unit.knobs import fake_host
 from tests.unit.knobs.fake_host import everything, make, put, value
 
@@ -136,3 +137,20 @@ def test_wishes_are_worked_out_on_the_host_itself(module: Module) -> None:
     assert wanted["vm.swappiness"] == "7"
     done = module.run("knobs", wishes=wishes, areas=["numa"], tolerate=["unsupported"])
     assert value(fake_host.FakeHost(module.root), "/proc/sys/vm/swappiness") == "7", done
+
+
+def test_drift_tells_in_the_same_call_what_no_server_uses(module: Module) -> None:
+    """The word in sysfs is as wanted, and the running server has none of its memory in huge pages."""
+    host = fake_host.FakeHost(build(module.root, Machine()))
+    put(host, "/sys/fs/cgroup/system.slice/llama-server.service/cgroup.procs", "10\n")
+    put(host, "/proc/10/smaps_rollup", "Rss:  400000 kB\nAnonHugePages:  0 kB\n")
+    put(host, "/proc/10/status", "Cpus_allowed_list:\t2-15\n")
+    server = {"name": "llama_server", "engine": "llama.cpp", "device": "cpu", "memory_bytes": 400_000_000}
+    wishes = {"tuning_servers": [server], "tuning_thp": "madvise", "tuning_areas": ["hugepages", "numa"]}
+    module.run("knobs", wishes=wishes, tolerate=["unsupported"])
+    drift = module.run("knobs_drift", wishes=wishes)
+    (row,) = [row for row in drift["rows"] if row["key"] == fake_host.THP]
+    assert row["state"] == "ignored-by-workload", row
+    assert row["detail"].startswith("llama_server has 0 MiB in transparent huge pages, of 381 MiB of weights")
+    demanded = module.run("knobs_drift", wishes=wishes, demand=True)
+    assert [row["state"] for row in demanded["rows"] if row["key"] == fake_host.THP] == ["ok"]

@@ -82,7 +82,11 @@ def test_the_command_to_resume_names_switches_without_a_value() -> None:
 @pytest.mark.parametrize(
     ("states", "status", "sentence"),
     [
-        (["ok", "ignored-by-workload"], ExitStatus.YES, "0 of 2 settings differ."),
+        (
+            ["ok", "ignored-by-workload"],
+            ExitStatus.YES,
+            "0 of 2 settings differ. 1 as wanted is used by no server: ignored-by-workload.",
+        ),
         (["ok", "unsupported"], ExitStatus.NO, "1 of 2 settings differ from what is wanted."),
         (["foreign", "orphan", "short"], ExitStatus.NO, "3 of 3 settings differ from what is wanted."),
         ([], ExitStatus.YES, "0 of 0 settings differ."),
@@ -114,6 +118,11 @@ def test_drift_shows_five_values_and_who_owns_the_file_that_won() -> None:
     )
     assert lines[2] == "sysctl vm.swappiness: read later; persisted by /etc/sysctl.d/z.conf"
     assert len(lines) == 3
+
+
+def test_drift_says_how_it_is_known_that_nobody_uses_a_setting() -> None:
+    unused = {**ROW, "state": "ignored-by-workload", "detail": "all 10 pages are free"}
+    assert shown(drift.draw, [unused])[-1] == "sysctl vm.swappiness: all 10 pages are free"
 
 
 def test_the_first_of_a_glob_is_one_value_if_its_files_had_one() -> None:
