@@ -10,6 +10,8 @@ from typing import Any
 
 FORMATS = ("gguf", "safetensors")
 KEYS = {"format", "parameters_billion", "size_bytes", "main", "files", "source"}
+OPTIONAL = {"advice"}
+"""What to do where the source does not have the model: a sentence for whoever is left without it."""
 SOURCES: Mapping[str, frozenset[str]] = {
     "url": frozenset({"base"}),
     "huggingface": frozenset({"repo", "revision"}),
@@ -32,7 +34,9 @@ def complaints(name: str, catalogue: Mapping[str, Any]) -> list[str]:
     entry = catalogue[name]
     if not isinstance(entry, Mapping):
         return ["its entry is no mapping"]
-    return [*_own(entry), *_files(entry), *_source(entry.get("source"))]
+    found = [*_own(entry), *_files(entry), *_source(entry.get("source"))]
+    advice = str(entry.get("advice") or "").strip().removesuffix(".")
+    return [*found, *([advice] if found and advice else [])]
 
 
 def urls(entry: Mapping[str, Any], endpoint: str = HUGGING_FACE) -> dict[str, str]:
@@ -49,7 +53,7 @@ def urls(entry: Mapping[str, Any], endpoint: str = HUGGING_FACE) -> dict[str, st
 def _own(entry: Mapping[str, Any]) -> Iterator[str]:
     for key in sorted(KEYS - set(entry)):
         yield f"`{key}` is missing"
-    for key in sorted(set(entry) - KEYS, key=str):
+    for key in sorted(set(entry) - KEYS - OPTIONAL, key=str):
         yield f"`{key}` is no key of a catalogue entry"
     if entry.get("format", "gguf") not in FORMATS:
         yield f"`format` is {entry['format']!r}, not {' or '.join(FORMATS)}"

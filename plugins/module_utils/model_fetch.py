@@ -165,7 +165,10 @@ def _copy(part: Part, response: Response, alive: Alive) -> None:
 def _refused(model: Model, file: str, error: HTTPError) -> str:
     answer = f"{model.name}: {file} was refused: {model.urls[file]} answered {error.code} {error.reason}."
     if error.code in CREDENTIALS:
-        return f"{answer} Accept the model's terms and set model_store_huggingface_token (in a vault)."
-    if error.code in GONE:
-        return f"{answer} Correct its source in the catalogue."
-    return answer
+        # Hugging Face answers so for a repository that does not exist, too.
+        answer += " Accept the model's terms and set model_store_huggingface_token (in a vault)."
+    elif error.code in GONE:
+        answer += " Correct its source in the catalogue."
+    else:
+        return answer
+    return f"{answer} {model.advice}".strip()

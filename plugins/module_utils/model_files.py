@@ -34,6 +34,8 @@ class Model:
     files: Mapping[str, str]
     size_bytes: int
     urls: Mapping[str, str]
+    advice: str = ""
+    """What to do where its source does not have it."""
 
 
 @dataclass(frozen=True)

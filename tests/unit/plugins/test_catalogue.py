@@ -29,6 +29,11 @@ def test_a_whole_entry_has_no_complaints() -> None:
     assert complaints() == []
 
 
+def test_what_to_do_without_it_is_said_with_what_is_wrong_and_only_then() -> None:
+    assert complaints(advice="Take another.") == []
+    assert complaints(advice="Take another.", files={})[-1] == "Take another"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -155,6 +155,17 @@ def test_a_refusal_is_not_tried_again(
     with pytest.raises(StoreError, match=said):
         model_fetch.fetch(tmp_path, model(url), "model.gguf", Line(opened, pause_seconds=0))
     assert len(behaviour.asked) == 1
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_model_that_is_not_there_is_refused_with_what_to_do_instead(
+    tmp_path: Path, url: str, behaviour: Behaviour, status: int
+) -> None:
+    """Hugging Face answers 401 for a repository that does not exist."""
+    behaviour.status = status
+    advised = replace(model(url), advice="quantise the other one.")
+    with pytest.raises(StoreError, match=r" quantise the other one\.$"):
+        model_fetch.fetch(tmp_path, advised, "model.gguf", Line(opened, pause_seconds=0))
 
 
 def test_a_server_that_stays_down_ends_in_a_sentence_and_keeps_the_bytes(
