@@ -1,9 +1,9 @@
-"""The report as one page that needs nothing else: styles and plots inline, no request to anywhere."""
+"""The report as one page that needs nothing else: styles and plots inline, no script, no request to anywhere."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,27 +15,27 @@ from hostproof.judge.statistics import median_interval
 from hostproof.judge.units import figure, label, shown
 from hostproof.judge.verdict import line
 from hostproof.judge.viability import decoding, viability, waiting
-from hostproof.measure.result import LATENCY_AT, Measurement, Result
-from hostproof.report import plots, tables
+from hostproof.measure.result import Measurement, Result
+from hostproof.report import figures, fleet, plots, tables
+from hostproof.report.figures import Figure
+from hostproof.report.limits import bars, limits
 from hostproof.report.material import Material, Part
 from hostproof.report.proof_tables import costs, proof
 from hostproof.report.ranking import remarks
-from hostproof.report.seed_tables import ceiling, checkpoints, comparison, performance_factor
+from hostproof.report.raw_tables import key, raw
+from hostproof.report.roofline_tables import limits as made_of
+from hostproof.report.roofline_tables import roofline, suspected
+from hostproof.report.run_table import runs
+from hostproof.report.seed_tables import ceiling, comparison, performance_factor
 from hostproof.report.seed_tables import latency as latency_table
-from hostproof.report.table import NOTHING, WORDS
+from hostproof.report.table import NOTHING, WORDS, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
 PLOTTED = ("generation_throughput", "prompt_throughput", "ttft", "inter_token_latency")
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A drawing with its words."""
-
-    title: str
-    said: str
-    outcome: Outcome | None
-    drawing: Markup
+MOST_UNJUDGED = 24
+"""Plots of what no threshold judges, in one setup; their figures are in the tables."""
+MOST_RUNS = 60
+"""Rows of runs between the plots; more of them are among the raw numbers."""
 
 
 @dataclass(frozen=True)
@@ -52,40 +52,88 @@ class Card:
 class Raw:
     """What a reader needs to do the sums again: workload, flags, every sample."""
 
+    key: str
     title: str
     workload: str
-    samples: tuple[tuple[str, str, str, str], ...]
-    """Cell, metric with unit, warm-ups, runs."""
+    tables: tuple[Table, ...]
 
 
-def render(material: Material) -> str:
+@dataclass(frozen=True)
+class Section:
+    """What a reader can jump to."""
+
+    key: str
+    title: str
+
+
+def render(material: Material, before: Sequence[Table] = (), told: Sequence[str] = ()) -> str:
+    """`before`: tables of this run beside an earlier one, and `told`, what to know of them.
+
+    Of several hosts it is the fleet's page; each has one of its own (`page_of`).
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     style = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # our own file
     page = environment.get_template("report.html.j2")
-    return page.render(style=style, words=WORDS, **_context(material)) + "\n"
+    found = _context(material) | {"before": list(before), "before_told": list(told)}
+    sections = list(_sections(found))
+    return page.render(style=style, words=WORDS, sections=sections, **found) + "\n"
+
+
+def _sections(found: dict[str, object]) -> Iterator[Section]:
+    """In the order of the page; those that have something to show."""
+    for name, title, shown_if in (
+        ("findings", "Findings", True),
+        ("fleet", "The hosts side by side", found["fleet"]),
+        ("before", "Before and after", found["before"]),
+        ("thresholds", "Thresholds", found["thresholds"]),
+        ("speed", "Throughput and latency", True),
+        ("time", "Over time", found["time"]),
+        ("limits", "How near to the limit", found["limits"] or found["limit_tables"]),
+        ("use", "What it is good for", found["summary"]),
+        ("host", "The host under load", found["cores"] or found["under_load"]),
+        ("trust", "Can the figures be trusted?", True),
+        ("raw", "Method and raw samples", True),
+    ):
+        if shown_if:
+            yield Section(name, title)
 
 
 def _context(material: Material) -> dict[str, object]:
-    """Names here are names in the template."""
+    """Names here are names in the template. Of several hosts the plots are on their own pages."""
+    alone = len(material.hosts) <= 1
+    measured = material.measured if alone else ()
+    many = sum(len(result.telemetry.get("runs", ())) for _, result in material.measured) > MOST_RUNS
     return {
         "verdict": material.verdict,
         "line": line(material.verdict),
         "remarks": remarks(material),
         "cards": [_card(part) for part in material.parts],
+        "fleet": fleet.of(material),
+        "pages": {} if alone else {host: page_of(host) for host in material.hosts},
         "thresholds": [tables.thresholds(part) for part in material.parts],
-        "plots": [(part, list(_plots(part, result))) for part, result in material.measured],
+        "plots": [(part, list(_plots(part, result))) for part, result in measured],
         "throughput": [tables.throughput(part, result) for part, result in material.measured],
-        "latency_plot": _latency(material),
+        "by_length": list(figures.by_length(material)),
+        "gaps": [each for part, result in measured for each in figures.distribution(part, result)],
         "latency": list(latency_table(material)),
-        "summary": [comparison(material), performance_factor(material), *ceiling(material), *costs(material)],
+        "time": [each for part, result in measured for each in figures.over_time(part, result)],
+        "limits": bars(list(limits(material))),
+        "limit_tables": [
+            *roofline(material),
+            *suspected(material),
+            *ceiling(material),
+            *costs(material),
+            *made_of(material),
+        ],
+        "summary": [comparison(material), performance_factor(material)],
         "cores": [
             (part, plots.cores(cores))
-            for part, result in material.measured
+            for part, result in measured
             if (cores := result.telemetry.get("cpu_per_core"))
         ],
-        "under_load": list(tables.under_load(material)),
+        "under_load": [*([] if many else runs(material)), *tables.under_load(material)],
         "evidence": [
             *proof(material),
             *tables.agreements(material),
@@ -93,8 +141,14 @@ def _context(material: Material) -> dict[str, object]:
             *tables.gaps(material),
         ],
         "environment": list(tables.environment(material)),
-        "raw": [_raw(part, result) for part, result in material.measured],
+        "raw": [_raw(part, result) for part, result in measured],
+        "many_runs": list(runs(material)) if many else [],
     }
+
+
+def page_of(host: str) -> str:
+    """The file that has the plots of one host of several; a host's name is one that a file can have."""
+    return f"report-{host}.html"
 
 
 def _card(part: Part) -> Card:
@@ -124,11 +178,13 @@ def _factor(result: Result | None, speed: Measurement | None) -> str:
     return figure(median_interval(speed.samples).value / result.setup.parameters_billion)
 
 
-def _plots(part: Part, result: Result) -> Iterator[Plot]:
+def _plots(part: Part, result: Result) -> Iterator[Figure]:
     """Every threshold on a metric with one sample a run, then the speeds that nothing judges."""
     judged = {(j.threshold.cell, j.threshold.metric): j for j in part.verdict.judged}
     found = [m for m in result.measurements if not m.problem and _worth_it(m, judged.get((m.cell, m.metric)))]
-    for measured in sorted(found, key=lambda m: (m.cell, m.metric) not in judged):
+    chosen = [m for m in found if (m.cell, m.metric) in judged]
+    chosen += [m for m in found if (m.cell, m.metric) not in judged][:MOST_UNJUDGED]
+    for measured in chosen:
         yield _plot(measured, judged.get((measured.cell, measured.metric)))
 
 
@@ -138,40 +194,15 @@ def _worth_it(measured: Measurement, judged: Judged | None) -> bool:
     return judged is not None or measured.metric in PLOTTED
 
 
-def _plot(measured: Measurement, judged: Judged | None) -> Plot:
+def _plot(measured: Measurement, judged: Judged | None) -> Figure:
     title = f"{label(measured.metric)} · {measured.cell}"
+    outcome = judged.outcome if judged else None
     if measured.over == "tokens":
         said = f"{len(measured.samples):,} gaps, longest {shown(max(measured.samples), measured.metric)}"
-        return Plot(title, said, judged.outcome if judged else None, plots.gaps(measured))
-    return Plot(title, _middle(measured), judged.outcome if judged else None, plots.strip(measured, judged))
-
-
-def _latency(material: Material) -> tuple[Markup, list[str]] | None:
-    """The drawing and the names of its lines; None where no cell has checkpoints."""
-    lines = [
-        plots.Line(f"{part.title}, {cell}", {n: m for n, m in points.items() if not m.problem})
-        for part, result in material.measured
-        for cell, points in checkpoints(result).items()
-        if any(not m.problem for m in points.values())
-    ]
-    bounds = [
-        judged.threshold
-        for part in material.parts
-        for judged in part.verdict.judged
-        if judged.threshold.metric.startswith(LATENCY_AT) and judged.value is not None
-    ]
-    return (plots.latency(lines, bounds), [each.name for each in lines]) if lines else None
+        return Figure(title, plots.gaps(measured), said=said, outcome=outcome)
+    return Figure(title, plots.strip(measured, judged), said=_middle(measured), outcome=outcome)
 
 
 def _raw(part: Part, result: Result) -> Raw:
-    """Gaps between tokens are thousands: they stay in the run's results/."""
-    rows = tuple(
-        (m.cell, f"{label(m.metric)}, {m.unit}", _list(m.warmups), _list(m.samples))
-        for m in result.measurements
-        if m.samples and m.over == "runs"
-    )
-    return Raw(part.title, json.dumps(dict(result.workload), indent=1, ensure_ascii=False), rows)
-
-
-def _list(values: tuple[float, ...]) -> str:
-    return "  ".join(f"{value:.6g}" for value in values) or NOTHING
+    workload = json.dumps(dict(result.workload), indent=1, ensure_ascii=False)
+    return Raw(key(part), part.title, workload, tuple(raw(part, result)))

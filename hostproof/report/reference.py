@@ -43,3 +43,5 @@ MODEL_WORD, QUANTISATION_WORD = "40b", "nvfp4"
 SPEED = (25.0, 28.0)
 """TG of its config B, tok/s. The article names no ceiling."""
 LATENCIES = {200: "7–8 s", 400: "14–16 s", 800: "30 s"}
+LATENCY_SECONDS = {200: (7.0, 8.0), 400: (14.0, 16.0), 800: (30.0, 30.0)}
+"""The same as figures: output tokens → from, to."""

@@ -37,3 +37,29 @@ def around(values: Iterable[float], *, zero: bool = False) -> Scale:
     air = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
     # Nothing measured here is negative: air below zero would only mislead.
     return Scale(low if zero else max(low - air, 0.0), high + air)
+
+
+@dataclass(frozen=True)
+class LogScale:
+    """The same for values that span decades. Both ends are above zero."""
+
+    low: float
+    high: float
+
+    def place(self, value: float) -> float:
+        """Percent of the width; values outside lie on the edge."""
+        share = log10(max(value, self.low) / self.low) / log10(self.high / self.low)
+        return round(EDGE + min(max(share, 0.0), 1.0) * (100 - 2 * EDGE), 2)
+
+    def ticks(self) -> list[float]:
+        """1, 2 and 5 times powers of ten; the powers alone where those are many."""
+        powers = range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
+        steps = (1, 2, 5) if len(powers) <= 4 else (1,)
+        made = [m * 10.0**power for power in powers for m in steps]
+        return [value for value in made if self.low * 0.999 <= value <= self.high * 1.001]
+
+
+def around_log(values: Iterable[float]) -> LogScale:
+    """Holds all values above zero with some air."""
+    found = [value for value in values if value > 0]
+    return LogScale(min(found) / 1.15, max(found) * 1.15)

@@ -21,11 +21,12 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Row:
-    """`outcome` colours the row's outcome cell; `muted` is a figure from elsewhere, shown beside ours."""
+    """`outcome` colours the row's outcome cell; `muted` is a figure from elsewhere, shown beside ours; `marked` needs a second look."""
 
     cells: tuple[str, ...]
     outcome: Outcome | None = None
     muted: bool = False
+    marked: bool = False
 
 
 @dataclass(frozen=True)

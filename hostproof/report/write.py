@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hostproof.errors import HostproofError
@@ -23,7 +23,7 @@ FORMS: dict[str, Callable[[Material], str]] = {
 
 def write(material: Material, folder: Path) -> tuple[Path, ...]:
     """All forms are made before the first is written. Returns what was written."""
-    made = {folder / name: form(material) for name, form in FORMS.items()}
+    made = {folder / name: text for name, text in _made(material)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in made.items():
@@ -35,6 +35,13 @@ def write(material: Material, folder: Path) -> tuple[Path, ...]:
             mend="Make room, or choose a run_dir that may be written.",
         ) from error
     return tuple(made)
+
+
+def _made(material: Material) -> Iterator[tuple[str, str]]:
+    """Of several hosts each has a page of its own, and report.html is the fleet's."""
+    if len(material.hosts) > 1:
+        yield from ((html.page_of(host), html.render(material.of_host(host))) for host in material.hosts)
+    yield from ((name, form(material)) for name, form in FORMS.items())
 
 
 def _replace(path: Path, text: str) -> None:

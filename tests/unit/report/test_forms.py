@@ -61,7 +61,7 @@ def test_the_page_is_whole_and_needs_nothing_else(given: Material) -> None:
     reader.feed(page)
     assert reader.open == []
     assert "script" not in reader.seen
-    assert reader.addresses == ["data:,"]
+    assert [each for each in reader.addresses if not each.startswith("#")] == ["data:,"]
     assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org)", page)
     assert line(given.verdict) in " ".join(reader.text.split())
 
