@@ -1,4 +1,4 @@
-"""Makes the tables of docs/knobs.md and docs/facts.md from the code that they describe: `python -m hostproof.play.pages`.
+"""Makes the tables of docs/knobs.md, facts.md and contracts.md from the code that they describe: `python -m hostproof.play.pages`.
 
 What stands between the marks is made; the rest of a page is written by hand. A test holds the pages to be current.
 """
@@ -10,7 +10,9 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from hostproof.shared.areas import every
 from hostproof.shared.areas.base import Option, Reason
@@ -71,16 +73,63 @@ def _default(value: object) -> str:
     return f"`{value}`" if value not in ("", None) else ""
 
 
-def facts() -> str:
-    """Every key of the JSON with its type and what the type's own page says of it."""
+@dataclass(frozen=True)
+class Key:
+    """One key of the facts' JSON, as a path: `numa.nodes[].hugepages.*.total`."""
+
+    path: str
+    type: str
+    what: str
+
+
+def documented() -> tuple[Key, ...]:
+    """Every key of `./inv facts --json`, in its order, with what the type's own page says of it."""
     sources = (inspect.getsource(module) for module in (model, gpu_model))
     parsed = (node for source in sources for node in ast.parse(source).body)
     classes = {node.name: node for node in parsed if isinstance(node, ast.ClassDef)}
-    rows = "\n".join(_rows("", classes["Facts"], classes))
+    return tuple(_keys("", classes["Facts"], classes))
+
+
+def facts() -> str:
+    rows = "\n".join(f"| `{key.path}` | {key.type} | {key.what} |" for key in documented())
     return f"| key | type | what |\n|---|---|---|\n{rows}"
 
 
-def _rows(prefix: str, node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator[str]:
+STABLE: Final = (
+    *("schema", "unreadable", "cpu.model", "cpu.sockets", "cpu.cores", "cpu.threads", "cpu.threads_per_core"),
+    *("cpu.ccds", "cpu.online", "cpu.smt_active", "cpu.l3_domains", "cpu.l3_bytes", "numa.nodes", "numa.nps"),
+    *("memory.total_bytes", "memory.dimms", "memory.channels", "memory.peak_bandwidth_bytes_per_second"),
+    *("memory.hugepages", "memory.thp"),
+)
+"""What others may rely on, with all below it. Renaming one is another schema."""
+UNITS: Final = {
+    "_bytes": "bytes",
+    "_bytes_per_second": "bytes a second",
+    "_mts": "MT/s",
+    "hugepages.*.": "pages",
+    "cpus": "CPUs, kernel's list format",
+    ".online": "CPUs, kernel's list format",
+    ".distances": "the firmware's, 10 is its own node",
+}
+"""End of a key, or part of it where it ends with a dot → unit; the longest counts."""
+
+
+def stable_keys() -> str:
+    """What others may rely on of the facts, with types and units."""
+    rows = "\n".join(
+        f"| `{key.path}` | {key.type} | {unit(key.path)} |"
+        for key in documented()
+        if any(re.fullmatch(rf"{re.escape(name)}(\[\]|\..*|\[\]\..*)?", key.path) for name in STABLE)
+    )
+    return f"| key | type | unit |\n|---|---|---|\n{rows}"
+
+
+def unit(path: str) -> str:
+    fitting = [end for end in UNITS if (end in path if end.endswith(".") else path.endswith(end))]
+    return UNITS[max(fitting, key=len)] if fitting else ""
+
+
+def _keys(prefix: str, node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator[Key]:
     for statement, following in itertools.pairwise([*node.body, None]):
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
@@ -92,11 +141,11 @@ def _rows(prefix: str, node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) 
         key = prefix + statement.target.id
         if inner:
             said = said or " ".join((ast.get_docstring(classes[inner]) or "").split())
-            yield f"| `{key}` | {_shape(kind)} | {said} |"
+            yield Key(key, _shape(kind), said)
             below = f"{key}[]." if "tuple" in kind else f"{key}.*." if "Mapping" in kind else f"{key}."
-            yield from _rows(below, classes[inner], classes)
+            yield from _keys(below, classes[inner], classes)
         else:
-            yield f"| `{key}` | {_shape(kind)} | {said} |"
+            yield Key(key, _shape(kind), said)
 
 
 def _shape(kind: str) -> str:
@@ -112,7 +161,7 @@ def _shape(kind: str) -> str:
     return words.get(kind.removesuffix(" | None"), "object") + optional
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"knobs.md": knobs, "facts.md": facts}
+PAGES: Mapping[str, Callable[[], str]] = {"knobs.md": knobs, "facts.md": facts, "contracts.md": stable_keys}
 
 
 def filled(page: str, made: str) -> str:
