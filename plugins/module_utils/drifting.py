@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from . import engine, journal, journal_file, plan, states, wishes
@@ -18,10 +18,15 @@ IN_ORDER: Final = ("ok", "ignored-by-workload")
 
 
 def drift(
-    host: Host, knobs: Sequence[Knob], *, evidence: Mapping[str, str] | None = None
+    host: Host,
+    knobs: Sequence[Knob],
+    owners: Collection[str] = (),
+    *,
+    evidence: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """A row for each wanted knob and each orphan, and what a reader should know besides. Raises KnobError.
 
+    `owners`: areas that the caller knows the wishes of; only theirs can be orphans. None means all.
     `evidence`: `kind:key` → the proof that nobody uses it.
     """
     wishes.check(knobs)
@@ -32,7 +37,8 @@ def drift(
     todo = engine.work(host, knobs, entries)
     scene = Scene("drift", todo.boot, entries, todo.foreign, evidence=evidence or {})
     rows = [_row(observation, scene) for observation in todo.observed]
-    rows += [_orphan(host, found) for found in plan.orphans(entries, knobs).values()]
+    left = plan.orphans(entries, knobs).values()
+    rows += [_orphan(host, found) for found in left if not owners or found[0].about.area in owners]
     notes = [reading.torn] if reading.torn else []
     notes += [
         f"the journal is damaged ({damage}): ./inv undo --host HOST --salvage" for damage in reading.damages

@@ -85,7 +85,11 @@ def file_state(raw: Mapping[str, Any]) -> FileState:
 
 
 class CommandError(Exception):
-    """A program of the host that failed, with the last that it said."""
+    """A program of the host that failed, with the last that it said; `said` is all of it."""
+
+    def __init__(self, what: str, said: str = "") -> None:
+        self.said = said
+        super().__init__(what)
 
 
 class Host:
@@ -282,7 +286,9 @@ class Host:
             raise CommandError(f"{argv[0]} could not be started: {error.strerror}") from error
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines()[-lines:]
-            raise CommandError(f"{argv[0]} ended with {done.returncode}: {' / '.join(said)}")
+            raise CommandError(
+                f"{argv[0]} ended with {done.returncode}: {' / '.join(said)}", done.stdout + done.stderr
+            )
         return done.stdout
 
 

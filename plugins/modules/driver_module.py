@@ -31,6 +31,7 @@ EXAMPLES = """
 RETURN = """
 reboot_required: {description: Whether only a boot brings it about., returned: always, type: bool}
 version: {description: "What is in memory then; empty: none.", returned: always, type: str}
+row: {description: "As a line of drift, as it was found.", returned: always, type: dict}
 why: {description: "What was done, or why nothing was.", returned: always, type: str}
 """
 
@@ -45,11 +46,20 @@ def main() -> None:
     deed = loading.decide(state, may_reload=module.params["reload"])
     if deed.what in ("nothing", "boot"):
         module.exit_json(
-            changed=False, reboot_required=deed.what == "boot", why=deed.why, version=state.loaded
+            changed=False,
+            reboot_required=deed.what == "boot",
+            why=deed.why,
+            version=state.loaded,
+            row=loading.row(state),
         )
     if module.check_mode:
         module.exit_json(
-            changed=True, reboot_required=False, why=deed.why, version=deed.target, diff=diff(state, deed)
+            changed=True,
+            reboot_required=False,
+            why=deed.why,
+            version=deed.target,
+            row=loading.row(state),
+            diff=diff(state, deed),
         )
     if deed.unload:
         # Its clients are the caller's affair; the daemon is ours, and starts again with the module.
@@ -60,6 +70,7 @@ def main() -> None:
             module.exit_json(
                 changed=False,
                 reboot_required=True,
+                row=loading.row(state),
                 version=state.loaded,
                 why=f"{state.loaded} stays in memory, since it is in use ({tail(out + err)})",
             )

@@ -243,9 +243,10 @@ def ask_apt(
     try:
         simulation = apt.simulate(choice.packages)
     except CommandError as error:
-        fix = "Mend what apt names, or choose another version."
+        fix = "Mend what apt names (a hold, a pin, a package from elsewhere), or choose another version."
+        why = apt_data.unmet(error.said or str(error)).rstrip(".")
         findings.append(
-            wanted.fail("conflict", f"apt cannot install driver {choice.version}: {error}", "apt-get", fix)
+            wanted.fail("conflict", f"apt cannot install driver {choice.version}: {why}", "apt-get", fix)
         )
         return Found(package_set.render(here.now), choice.version), findings
     coming = apt_data.would_come(simulation)

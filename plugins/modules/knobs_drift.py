@@ -9,7 +9,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostproof.core.plugins.module_utils import drifting, knob_arguments, page_look
 from ansible_collections.hostproof.core.plugins.module_utils.host import Host
-from ansible_collections.hostproof.core.plugins.module_utils.knob import LAYERS, KnobError, Row, brief
+from ansible_collections.hostproof.core.plugins.module_utils.knob import AREAS, LAYERS, KnobError, Row, brief
 from ansible_collections.hostproof.core.plugins.module_utils.knob_arguments import Wanted
 from ansible_collections.hostproof.core.plugins.module_utils.page_look import Looked
 
@@ -44,6 +44,11 @@ options:
     elements: str
     choices: [hugepages, numa, cpu_power, kernel_cmdline, limits]
     default: []
+  owners:
+    description: Areas whose orphans are told. Empty means those of tuning with O(wishes), all with O(knobs).
+    type: list
+    elements: str
+    default: []
   demand:
     description: Fails if a wanted setting is not as wanted, such as after a boot. C(unsupported) is no reason, nor is an C(orphan).
     type: bool
@@ -74,15 +79,22 @@ differing: {description: How many rows are neither C(ok) nor C(ignored-by-worklo
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**knob_arguments.OPTIONS, "demand": {"type": "bool", "default": False}},
+        argument_spec={
+            **knob_arguments.OPTIONS,
+            "owners": {"type": "list", "elements": "str", "default": []},
+            "demand": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
         required_one_of=knob_arguments.EITHER,
         mutually_exclusive=knob_arguments.EITHER,
     )
     try:
         wanted = knob_arguments.wanted(module.params)
+        owners = module.params["owners"] or (AREAS if module.params["knobs"] is None else ())
         looked = look(module.params, wanted)
-        rows, notes = drifting.drift(Host(module.params["root"]), wanted.knobs, evidence=looked.evidence)
+        rows, notes = drifting.drift(
+            Host(module.params["root"]), wanted.knobs, owners, evidence=looked.evidence
+        )
     except KnobError as error:
         module.fail_json(msg=str(error))
     for note in (*wanted.findings, *notes):

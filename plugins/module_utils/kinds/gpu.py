@@ -17,6 +17,7 @@ from ..knob import Seen
 PROGRAM = "nvidia-smi"
 NOTES = "/run/hostproof-gpu-clocks"
 FREE = "free"
+SETTING = "being set to "
 _KEY = re.compile(r"(GPU-[0-9a-f-]{36})/(power_limit|clocks)")
 _WATTS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,2})?")
 _CLOCKS = re.compile(r"([0-9]{1,5}),([0-9]{1,5})")
@@ -75,6 +76,8 @@ def write(host: Host, place: str, value: str) -> None:
         host.run([PROGRAM, "-i", uuid, "-rgc"])
         host.place(note, FileState(None))
     else:
+        # Announced first: a run that is cut off in between has left neither the old nor the new.
+        host.place(note, FileState(f"{SETTING}{value}\n".encode(), 0o644, *host.owner))
         host.run([PROGRAM, "-i", uuid, "-lgc", value])
         host.place(note, FileState(f"{value}\n".encode(), 0o644, *host.owner))
 

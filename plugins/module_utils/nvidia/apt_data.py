@@ -9,6 +9,7 @@ from dataclasses import dataclass
 UPSTREAM = re.compile(r"(?:\d+:)?([0-9]{3,4}\.[0-9]{1,3}(?:\.[0-9]{1,3})?)")
 INST = re.compile(r"^Inst (\S+) (?:\[[^\]]*\] )?\((\S+)", re.MULTILINE)
 GONE = re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE)
+NOISE = "E: Some index files failed"
 TRANSITIONAL = re.compile(r"transitional (?:dummy )?package(?: for (\S+))?", re.IGNORECASE)
 
 
@@ -88,10 +89,16 @@ def would_go(simulation: str) -> tuple[str, ...]:
 
 def complaints(said: str) -> tuple[str, ...]:
     """Of `apt-get update`: each source once, in its own words."""
-    words = re.findall(r"(?:^|/ )[EW]: (.+?)(?= / |\n|$)", said, re.MULTILINE)
-    noise = ("Some index files failed", "Updating from such a repository", "See apt-secure(8)")
-    kept = [one.strip() for one in words if not one.startswith(noise)]
-    return tuple(dict.fromkeys(kept)) or tuple(filter(None, [said.strip()]))
+    errors = [" ".join(line.split()) for line in said.splitlines() if line.startswith("E: ")]
+    kept = [one.removeprefix("E: ").rstrip(".") for one in errors if not one.startswith(NOISE)]
+    return tuple(dict.fromkeys(kept)) or tuple(filter(None, [" ".join(said.split())]))
+
+
+def unmet(said: str) -> str:
+    """Why apt cannot install something: the relations that do not hold, else its last error."""
+    relations = [" ".join(line.split()) for line in said.splitlines() if re.match(r"^ \S+ : \S+:", line)]
+    errors = [line.removeprefix("E: ") for line in said.splitlines() if line.startswith("E: ")]
+    return "; ".join(relations) or (errors[-1] if errors else " ".join(said.split()))
 
 
 def sizes(offer: Offer, coming: Mapping[str, str]) -> tuple[int, int]:

@@ -82,7 +82,8 @@ ExecStart=/bin/sh -c 'grep "^$$0 " /etc/hostproof/gpu.conf | while read -r uuid 
     power_limit) nvidia-smi -i "$$uuid" -pl "$$value" && \\
       nvidia-smi -i "$$uuid" --query-gpu=power.limit --format=csv,noheader,nounits | \\
       awk -v wanted="$$value" "{ exit \\$$1 + 0 != wanted + 0 }" ;; \\
-    clocks) nvidia-smi -i "$$uuid" -lgc "$$value" && echo "$$value" > "/run/hostproof-gpu-clocks/$$uuid" ;; \\
+    clocks) echo "being set to $$value" > "/run/hostproof-gpu-clocks/$$uuid"; nvidia-smi -i "$$uuid" -lgc "$$value" && \\
+      echo "$$value" > "/run/hostproof-gpu-clocks/$$uuid" ;; \\
     *) false ;; \\
     esac || exit 1; \\
   done' %i"""

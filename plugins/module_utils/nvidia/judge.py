@@ -25,7 +25,7 @@ def of_host(wishes: Wishes, here: Here) -> list[Finding]:
 
 def _gpu(_wishes: Wishes, here: Here) -> Iterator[Finding]:
     if not here.gpus:
-        fix = "Look at the slot and the firmware (lspci -d 10de:), or leave the host out: nvidia_driver_state: unmanaged."
+        fix = "Look at the slot and the firmware (lspci -d 10de:), or leave the host out: nvidia_driver_branch: ''."
         yield fail("gpu", "there is no NVIDIA GPU on the PCI bus", "/sys/bus/pci/devices", fix)
 
 

@@ -38,6 +38,17 @@ class Deed:
         return self.what in ("load", "reload")
 
 
+def row(state: Loaded) -> dict[str, object]:
+    """As a line of drift: wanted is what is on disk."""
+    deed = decide(state, may_reload=False)
+    same = deed.what == "nothing"
+    return {
+        **{"area": "nvidia_driver", "kind": "module", "key": "nvidia", "wanted": state.on_disk},
+        **{"live": state.loaded, "persisted": state.on_disk, "booted": "", "first": {}, "owner": ""},
+        **{"state": "ok" if same else "needs-reboot", "detail": "" if same else deed.why},
+    }
+
+
 def decide(state: Loaded, *, may_reload: bool) -> Deed:
     same = state.loaded == state.on_disk and (
         not state.loaded or not state.disk_flavour or state.flavour in ("", state.disk_flavour)

@@ -9,7 +9,9 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..facts import dpkg
 from ..host import CommandError, Host
+from . import package_set
 from .package_set import Step
 
 FOLDER = "/run/hostproof/apt"
@@ -95,14 +97,15 @@ class Apt:
 
     def __init__(self, host: Host, folder: str) -> None:
         self._host = host
-        self._conf = str(host.at(f"{folder}/apt.conf"))
+        self._folder = host.at(folder)
+        self._conf = str(self._folder / "apt.conf")
 
     def update(self) -> str:
         """What apt complained of, all of it; empty if every source answered and its signature was good."""
         try:
-            self._host.command(["apt-get", "-c", self._conf, "--quiet", "update"], UPDATE_SECONDS, lines=40)
+            self._host.command(["apt-get", "-c", self._conf, "--quiet", "update"], UPDATE_SECONDS)
         except CommandError as error:
-            return str(error)
+            return error.said or str(error)
         return ""
 
     def names(self, prefix: str) -> tuple[str, ...]:
@@ -121,9 +124,12 @@ class Apt:
     def simulate(self, wanted: Mapping[str, str]) -> str:
         """What apt-get would do. Raises CommandError with apt's reasons."""
         words = [f"{name}={version}" for name, version in wanted.items()]
-        options = ["--simulate", "--option=Debug::NoLocking=1"]
+        status = self._folder / "status"
+        status.write_text(package_set.without_holds(self._host.read(dpkg.STATUS)), encoding="utf-8")
+        # Our own holds are taken off when it is carried out: parts of modules are tied to each other, and named by no one.
+        options = ["--simulate", "--option=Debug::NoLocking=1", f"--option=Dir::State::status={status}"]
         return self._host.command(
-            ["apt-get", "-c", self._conf, *options, *OPTIONS, "install", *words], UPDATE_SECONDS, lines=12
+            ["apt-get", "-c", self._conf, *options, *OPTIONS, "install", *words], UPDATE_SECONDS
         )
 
 

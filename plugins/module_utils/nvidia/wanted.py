@@ -177,7 +177,7 @@ def choose(wishes: Wishes, here: Here, offer: Offer, branches: Iterable[str] = (
         known = ", ".join(sorted(offered, key=apt_data.order)) or "none"
         fix = f"Offered: {known}. Set nvidia_driver_version to one of them."
         return Choice(version, findings=(fail("version", what, ", ".join(asked.user_space), fix),))
-    # What is installed of the driver goes along, held or not: apt moves nothing that is held unless it is named.
+    # What else is installed of the driver goes along, whether or not anything else needs it.
     chosen = _along(version, here, offer)
     chosen |= {name: offered[version][name] for name in asked.user_space}
     findings = list(_floor(version, here))
