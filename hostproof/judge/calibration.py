@@ -70,8 +70,8 @@ def usable(result: Result) -> str | None:
         return "its server's behaviour was not checked"
     if failed := [check.name for check in result.checks if not check.passed]:
         return f"its server failed {', '.join(failed)}"
-    if unfinished := getattr(result, "unfinished", ""):
-        return f"it was not run to its end: {unfinished}"
+    if result.unfinished:
+        return f"it was not run to its end: {result.unfinished}"
     return None
 
 

@@ -160,8 +160,8 @@ def _told(result: Result) -> dict[str, Any]:
 
 
 def _remarks(result: Result, which: str) -> Iterator[str]:
-    if unfinished := getattr(result, "unfinished", ""):
-        yield f"{which} was not run to its end: {unfinished}"
+    if result.unfinished:
+        yield f"{which} was not run to its end: {result.unfinished}"
     failed = [check.name for check in result.checks if not check.passed]
     if failed:
         yield f"{which} failed {', '.join(failed)}: its speed is that of a server that misbehaves"

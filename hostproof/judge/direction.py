@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from hostproof.measure.result import LATENCY_AT
-
-Better = Literal["higher", "lower"]
+from hostproof.measure.settling import Better
 
 _BETTER: dict[str, Better] = {
     "ttft": "lower",
@@ -19,6 +16,8 @@ _BETTER: dict[str, Better] = {
     "ceiling_fraction": "higher",
     "energy_per_token": "lower",
     "throughput_per_watt": "higher",
+    "total_throughput": "higher",
+    "cancel_latency": "lower",
     "failed_requests": "lower",
 }
 

@@ -26,6 +26,8 @@ SPEEDS = ("ttft", "generation_throughput")
 
 def findings(result: Result, roof: Roofline | None = None) -> Iterator[str]:
     """`roof`: what limits it; then suspects.py says how far below it is, and why."""
+    if result.unfinished:
+        yield f"unfinished, and a part is never judged as the whole: {result.unfinished}"
     yield from _unchecked(result)
     yield from _disagreements(result)
     yield from contended.findings(result)

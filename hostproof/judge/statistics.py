@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
-from math import ceil, comb, floor, sqrt
-from statistics import fmean, median
+from math import ceil, floor
+from statistics import median
+
+from hostproof.measure import settling
 
 CONFIDENCE = 0.95
 LOOKS = (6, 9, 13, 18, 25)
 """Numbers of runs at which it pays to look: the ranks move inwards at each."""
-P95 = 0.95
-P95_RUNS = 59
-"""The fewest runs whose largest lies above the 95th percentile with 95 % confidence: 0.95^59 = 4.8 %."""
+P95, P99 = 0.95, 0.99
+P95_RUNS, P99_RUNS = 59, 299
+"""The fewest runs whose largest lies above the percentile with 95 % confidence: 0.95^59 = 4.8 %, 0.99^299 = 4.95 %."""
+DEPENDENT = 1.645
+"""In deviations, one-sided 5 %."""
 AUTOCORRELATION_RUNS = 9
 """Fewer runs cannot show dependence apart from chance."""
 
@@ -52,13 +55,9 @@ def median_ranks(n: int) -> tuple[int, int] | None:
 
     The k-th smallest lies above the median with probability P(Bin(n, ½) < k): both ends may miss by 2.5 %.
     """
-    if 0.5**n > (1 - CONFIDENCE) / 2:
-        return None
-    lower, tail = 0, 0.0
-    while tail + comb(n, lower) * 0.5**n <= (1 - CONFIDENCE) / 2:
-        tail += comb(n, lower) * 0.5**n
-        lower += 1
-    return lower, n + 1 - lower
+    below = _at_most(n, 0.5)
+    lower = sum(chance <= (1 - CONFIDENCE) / 2 for chance in below)
+    return (lower, n + 1 - lower) if lower else None
 
 
 def median_interval(samples: Sequence[float]) -> Interval:
@@ -70,30 +69,41 @@ def median_interval(samples: Sequence[float]) -> Interval:
 
 
 @cache
-def p95_ranks(n: int) -> tuple[int | None, int | None]:
-    """1-based ranks of the lower and upper 95 % limit of the 95th percentile, each one-sided.
+def quantile_ranks(n: int, share: float) -> tuple[int | None, int | None]:
+    """1-based ranks of the lower and upper 95 % limit of a quantile, each one-sided.
 
-    The k-th smallest lies at or above the percentile with probability P(Bin(n, 0.95) < k). None: no rank
+    The k-th smallest lies at or above the quantile with probability P(Bin(n, share) < k). None: no rank
     is that sure.
     """
-    below = [_binomial_cdf(k - 1, n, P95) for k in range(1, n + 1)]
+    below = _at_most(n, share)
     upper = next((k for k, chance in enumerate(below, 1) if chance >= CONFIDENCE), None)
     lower = next((k for k in range(n, 0, -1) if 1 - below[k - 1] >= CONFIDENCE), None)
     return lower, upper
 
 
-def _binomial_cdf(k: int, n: int, p: float) -> float:
-    return sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
+def p95_ranks(n: int) -> tuple[int | None, int | None]:
+    return quantile_ranks(n, P95)
 
 
-def p95_interval(samples: Sequence[float]) -> Interval:
+def quantile_interval(samples: Sequence[float], share: float) -> Interval:
     ordered = sorted(samples)
-    lower, upper = p95_ranks(len(ordered))
+    lower, upper = quantile_ranks(len(ordered), share)
     return Interval(
-        percentile(ordered, 95),
+        percentile(ordered, 100 * share),
         ordered[lower - 1] if lower else None,
         ordered[upper - 1] if upper else None,
     )
+
+
+def p95_interval(samples: Sequence[float]) -> Interval:
+    return quantile_interval(samples, P95)
+
+
+def _at_most(n: int, chance: float) -> list[float]:
+    """P(Bin(n, chance) ≤ k) for k from 0 to n − 1."""
+    from scipy.special import bdtr  # noqa: PLC0415 — no other task has to wait a second for it
+
+    return [float(bdtr(k, n, chance)) for k in range(n)]
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:
@@ -110,25 +120,12 @@ def spread(samples: Sequence[float]) -> Spread:
 
 def autocorrelation(samples: Sequence[float]) -> float | None:
     """Lag-1 correlation of the runs in the order taken; None for too few runs, or if all are equal."""
-    n = len(samples)
-    if n < AUTOCORRELATION_RUNS:
+    if len(samples) < AUTOCORRELATION_RUNS or min(samples) == max(samples):
         return None
-    mean = fmean(samples)
-    total = sum((x - mean) ** 2 for x in samples)
-    if total == 0:
-        return None
-    return sum((a - mean) * (b - mean) for a, b in pairwise(samples)) / total
+    return settling.correlation(samples)
 
 
 def depends_on_the_run_before(samples: Sequence[float]) -> bool:
-    """True if the lag-1 correlation is above what chance gives once in about 20 (one-sided).
-
-    For runs in random order its mean is −1/n, its variance about (n − 2)² / (n² (n − 1)).
-    """
-    found, n = autocorrelation(samples), len(samples)
-    return found is not None and found > -1 / n + 1.645 * (n - 2) / (n * sqrt(n - 1))
-
-
-def next_look(n: int) -> int | None:
-    """How many runs would be worth the next look; None after the last."""
-    return next((look for look in LOOKS if look > n), None)
+    """True if the lag-1 correlation is above what chance gives once in about 20 (one-sided)."""
+    found = autocorrelation(samples)
+    return found is not None and found > settling.expected(len(samples), DEPENDENT)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hostproof.judge import contended, statistics, suspects
+from hostproof.judge import contended, sequential, statistics, suspects
+from hostproof.judge.direction import better
 from hostproof.judge.findings import findings
 from hostproof.judge.model import SEVERITY, Judged, Outcome, SetupVerdict, Threshold, Verdict
 from hostproof.judge.proof import DeviceProof
@@ -16,10 +17,18 @@ from hostproof.judge.roofline import Roofline, points
 from hostproof.judge.statistics import Interval
 from hostproof.judge.thresholds import ThresholdsFile, compare
 from hostproof.judge.units import shown, span, wanted
+from hostproof.measure import settling
 from hostproof.measure.result import Measurement, Result
 from hostproof.measure.workload import Workload, parse
 
 FEWEST_RUNS = statistics.LOOKS[0]
+_SIDES = {"good": Outcome.PROVEN, "bad": Outcome.BELOW, "across": Outcome.INCONCLUSIVE}
+_SLOW = "more runs may show it to be chance; else take away what changes slowly, a warm-up or a neighbour"
+_SHARES = {
+    "p95": (statistics.P95, statistics.P95_RUNS),
+    "p99": (statistics.P99, statistics.P99_RUNS),
+}
+"""Statistic → the quantile, and the fewest runs that have a limit above it."""
 
 
 def judge_setup(
@@ -75,7 +84,7 @@ def _outcome(judged: Sequence[Judged], result: Result, proof: DeviceProof | None
     found = {each.outcome for each in judged}
     if proof and proof.outcome:
         found.add(proof.outcome)
-    if not judged or not result.checks:
+    if not judged or not result.checks or result.unfinished:
         found.add(Outcome.UNMEASURED)
     if any(not check.passed for check in result.checks):
         found.add(Outcome.BELOW)
@@ -109,35 +118,51 @@ def _judge(threshold: Threshold, result: Result, workload: Workload) -> Judged:
 
 
 def _judge_interval(threshold: Threshold, measured: Measurement) -> Judged:
-    samples, runs = measured.samples, len(measured.samples)
-    is_p95 = threshold.statistic == "p95"
-    found = statistics.p95_interval(samples) if is_p95 else statistics.median_interval(samples)
     if measured.over == "tokens":
+        middle = statistics.median_interval(measured.samples).value
         why = "gaps between tokens depend on each other: there is no interval to judge by"
-        return Judged(threshold, Outcome.INCONCLUSIVE, found.value, None, None, runs, why)
-    outcome = place(threshold, found)
-    why = _why(threshold, found, outcome, runs)
-    return Judged(threshold, outcome, found.value, found.low, found.high, runs, why)
+        return Judged(threshold, Outcome.INCONCLUSIVE, middle, None, None, len(measured.samples), why)
+    samples = measured.samples
+    if threshold.statistic in _SHARES:
+        found = statistics.quantile_interval(samples, _SHARES[threshold.statistic][0])
+        outcome = place(threshold, found)
+        return _judged(threshold, outcome, found, samples, len(samples))
+    bound = settling.Bound(threshold.low, threshold.high, better(measured.metric))
+    settled = settling.settle(samples, bound, statistics.median_ranks)
+    kept = samples[settled.cold :]
+    middle = statistics.median_interval(kept).value
+    found = Interval(middle, settled.low, settled.high)
+    judged = _judged(threshold, _SIDES[settled.side], found, kept, settled.worth)
+    return replace(judged, why=judged.why + _left_out(settled.cold))
+
+
+def _judged(
+    threshold: Threshold, outcome: Outcome, found: Interval, samples: Sequence[float], worth: int
+) -> Judged:
+    why = _why(threshold, found, outcome, samples, worth)
+    return Judged(threshold, outcome, found.value, found.low, found.high, len(samples), why)
+
+
+def _left_out(cold: int) -> str:
+    if not cold:
+        return ""
+    which = "first run was" if cold == 1 else f"first {cold} runs were"
+    return f"; the {which} still warming up and left out"
 
 
 def place(threshold: Threshold, found: Interval) -> Outcome:
     """The rule. Touching a bound counts as good. Without any bound nothing is proven."""
-    low, high = threshold.low, threshold.high
-    if low is None and high is None:
+    if threshold.low is None and threshold.high is None:
         return Outcome.UNMEASURED
-    above = low is None or (found.low is not None and found.low >= low)
-    below = high is None or (found.high is not None and found.high <= high)
-    if above and below:
-        return Outcome.PROVEN
-    too_low = low is not None and found.high is not None and found.high < low
-    too_high = high is not None and found.low is not None and found.low > high
-    return Outcome.BELOW if too_low or too_high else Outcome.INCONCLUSIVE
+    return _SIDES[settling.side(found.low, found.high, settling.Bound(threshold.low, threshold.high))]
 
 
-def _why(threshold: Threshold, found: Interval, outcome: Outcome, runs: int) -> str:
-    metric, want = threshold.metric, wanted(threshold)
+def _why(
+    threshold: Threshold, found: Interval, outcome: Outcome, samples: Sequence[float], worth: int
+) -> str:
+    metric, want, runs = threshold.metric, wanted(threshold), len(samples)
     if outcome is Outcome.INCONCLUSIVE:
-        return _inconclusive(threshold, found, runs)
+        return _inconclusive(threshold, found, samples, worth)
     if found.low is not None and found.high is not None:
         interval = f"the interval {span(found.low, found.high, metric)} of {runs} runs"
     else:
@@ -148,22 +173,42 @@ def _why(threshold: Threshold, found: Interval, outcome: Outcome, runs: int) -> 
     return f"{interval} {word} {want} as a whole"
 
 
-def _inconclusive(threshold: Threshold, found: Interval, runs: int) -> str:
-    metric = threshold.metric
-    if threshold.statistic == "p95":
-        more = statistics.P95_RUNS
+def _inconclusive(threshold: Threshold, found: Interval, samples: Sequence[float], worth: int) -> str:
+    """With what would settle it."""
+    metric, runs, statistic = threshold.metric, len(samples), threshold.statistic
+    if statistic in _SHARES:
+        more = _SHARES[statistic][1]
         if runs < more:
-            return f"p95 has no upper limit with {runs} runs: it takes {more} (or judge max)"
-        return f"the limit of p95 with {runs} runs lies across {wanted(threshold)}: more runs narrow it"
+            return f"{statistic} has no upper limit with {runs} runs: it takes {more} (or judge max)"
+        return (
+            f"the limit of {statistic} with {runs} runs lies across {wanted(threshold)}: more runs narrow it"
+        )
+    if worth < runs and runs >= FEWEST_RUNS:
+        where = "too few for an interval"
+        if found.low is not None and found.high is not None:
+            where = (
+                f"and {wanted(threshold)} lies inside their interval {span(found.low, found.high, metric)}"
+            )
+        return f"each run resembles the one before, so {runs} runs count as {worth}, {where}: {_SLOW}"
     if found.low is None or found.high is None:
         return f"a median has no 95 % interval with {_count(runs)}: it takes {FEWEST_RUNS}"
     across = (
         f"{wanted(threshold)} lies inside the interval {span(found.low, found.high, metric)} of {runs} runs"
     )
-    look = statistics.next_look(runs)
-    if look:
-        return f"{across}: {look} runs narrow it, a quieter host too"
-    return f"{across}: with so many runs only a quieter host or another bound settles it"
+    return f"{across}: {_what_it_takes(threshold, found, samples)}"
+
+
+def _what_it_takes(threshold: Threshold, found: Interval, samples: Sequence[float]) -> str:
+    inside = [
+        bound
+        for bound in (threshold.low, threshold.high)
+        if bound is not None and (found.low or 0.0) <= bound <= (found.high or 0.0)
+    ]
+    needed = [sequential.runs_to_settle(samples, bound) for bound in inside]
+    counts = [count for count in needed if count is not None]
+    if len(counts) < len(needed) or not counts:
+        return "it lies so near the middle that only a quieter host or another bound settles it"
+    return f"about {max(counts)} runs like these would settle it, fewer on a quieter host"
 
 
 def _judge_max(threshold: Threshold, measured: Measurement, workload: Workload) -> Judged:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hostproof.measure import canary, workload
+from hostproof.measure import canary, growth, workload
 from hostproof.measure.errors import ConfigError
+from hostproof.measure.growth import Rule
 from hostproof.measure.recorder import HERTZ, MOST_HERTZ
 from hostproof.measure.workload import Workload
 
@@ -27,6 +28,7 @@ _KEYS = (
     "deadline_seconds",
     "canary",
     "telemetry_hertz",
+    "growth",
 )
 
 
@@ -65,6 +67,8 @@ class Config:
     """Whether questions with known answers are asked."""
     telemetry_hertz: float = HERTZ
     """How often the host is looked at meanwhile; 0: not at all."""
+    growth: Rule = growth.NONE
+    """When a cell goes on beyond its own runs."""
 
 
 def read(path: Path) -> Config:
@@ -92,6 +96,7 @@ def parse(raw: object) -> Config:
         deadline_seconds=_positive(top, "deadline_seconds", "config"),
         canary=canaries,
         telemetry_hertz=_hertz(top),
+        growth=growth.parse(top.get("growth"), "config.growth"),
     )
 
 

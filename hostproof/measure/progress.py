@@ -11,7 +11,8 @@ from hostproof.measure.workload import Cell
 
 def line(cell: Cell, run: Run) -> str:
     kind, of = ("warm-up", cell.warmups) if run.warmup else ("run", cell.runs)
-    return f"cell {cell.name} {kind} {run.number}/{of}: {_outcome(run)}"
+    beyond = "" if run.number <= of else ", not settled yet"
+    return f"cell {cell.name} {kind} {run.number}/{of}{beyond}: {_outcome(run)}"
 
 
 def _outcome(run: Run) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hostproof.errors import HostproofError
-from hostproof.judge import marked, thresholds
+from hostproof.judge import marked, sequential, thresholds
 from hostproof.judge.thresholds import ThresholdsFile
 from hostproof.measure import config
 from hostproof.measure.errors import ConfigError
@@ -39,6 +39,8 @@ class Wishes:
     workloads_dir: Path
     deadline_seconds: float
     """For one setup."""
+    more_runs_seconds: float = 0.0
+    """What runs beyond the workload's own may take in one setup, where a verdict is not settled."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ def _planned(
         "workload": raw,
         "deadline_seconds": wishes.deadline_seconds,
         "canary": wishes.setups[name].get(CANARY, False),
+        "growth": sequential.rule(chosen.thresholds, _ceiling(server), wishes.more_runs_seconds),
     }
     try:
         config.parse(made)
@@ -169,6 +172,13 @@ def _planned(
         )
         raise HostproofError(str(error), where=where, mend="Mend it, and provision again.") from error
     return Planned(name, wish["title"], server, made, chosen)
+
+
+def _ceiling(server: Mapping[str, Any]) -> float:
+    """0: the host does not know it, or not as a number; the configuration's own reader says the latter."""
+    told = server.get("ceiling")
+    found = told.get("tokens_per_second", 0.0) if isinstance(told, Mapping) else 0.0
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def read_workload(folder: Path, name: str) -> tuple[marked.Entry, object, Workload]:

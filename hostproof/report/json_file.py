@@ -8,6 +8,7 @@ from typing import Any
 from hostproof.judge import statistics
 from hostproof.judge.verdict_json import to_dict
 from hostproof.judge.viability import viability
+from hostproof.measure.figures import CARRIED_FROM
 from hostproof.measure.result import Measurement, Result
 from hostproof.report.material import Material, Part
 from hostproof.report.ranking import remarks
@@ -64,7 +65,10 @@ def _measurement(measured: Measurement) -> dict[str, Any]:
         "min": around.low,
         "max": around.high,
         "iqr": around.iqr,
-        "p95": statistics.percentile(samples, 95),
+        **{
+            name: statistics.percentile(samples, float(name[1:])) if len(samples) >= least else None
+            for name, least in CARRIED_FROM.items()
+        },
     }
     if measured.over == "runs":
         figures["interval"] = None if middle.low is None else [middle.low, middle.high]

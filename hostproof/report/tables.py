@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from hostproof.judge.model import Judged, Outcome
 from hostproof.judge.statistics import median_interval, percentile, spread
 from hostproof.judge.units import figure, label, shown, span, wanted
+from hostproof.measure.figures import CARRIED_FROM
 from hostproof.measure.result import METRICS, Measurement, Result
 from hostproof.report import fleet
 from hostproof.report.material import Material, Part
+from hostproof.report.noise_table import noise
 from hostproof.report.proof_tables import costs, proof
 from hostproof.report.roofline_tables import limits, roofline, suspected
 from hostproof.report.run_table import runs
@@ -23,6 +25,7 @@ def main_tables(material: Material) -> tuple[Table, ...]:
         *fleet.tables(material),
         *(thresholds(part) for part in material.parts),
         *(throughput(part, result) for part, result in material.measured),
+        *noise(material),
         *latency(material),
         comparison(material),
         *([performance_factor(material)] if material.measured else []),
@@ -116,7 +119,7 @@ def throughput(part: Part, result: Result) -> Table:
     rows = tuple(
         Row((label(metric), *(_summary(result.find(cell, metric)) for cell in cells))) for metric in metrics
     )
-    note = "Median, in brackets the range over the runs. Gaps between tokens: percentiles over tokens."
+    note = "Median, in brackets the range over the runs. Gaps between tokens: percentiles over tokens, p95 from 59 of them, p99 from 299."
     note += "".join(f" {NOTHING} {each}." for each in _missing(result))
     columns = (*left("Metric"), *right(*cells))
     return Table(f"throughput-{_key(part)}", f"Measured throughput: {part.title}", columns, rows, note)
@@ -137,14 +140,21 @@ def _summary(measured: Measurement | None) -> str:
     metric, samples = measured.metric, measured.samples
     middle = shown(median_interval(samples).value, metric)
     if measured.over == "tokens":
-        tail = (shown(percentile(samples, 95), metric), shown(percentile(samples, 99), metric))
-        return f"{middle}, p95 {tail[0]}, p99 {tail[1]}"
+        return f"{middle}, {_tail(measured)}"
     if metric == "failed_requests":
         return f"{sum(samples):.0f} of {len(samples)}"
     if len(samples) == 1:
         return f"{middle} (1 run)"
     around = spread(samples)
     return middle if around.low == around.high else f"{middle} ({span(around.low, around.high, metric)})"
+
+
+def _tail(measured: Measurement) -> str:
+    """The percentiles that so many samples carry, else the largest."""
+    samples, metric = measured.samples, measured.metric
+    carried = [name for name, least in CARRIED_FROM.items() if len(samples) >= least]
+    told = [f"{name} {shown(percentile(samples, float(name[1:])), metric)}" for name in carried]
+    return ", ".join(told) or f"largest of {len(samples)} {shown(max(samples), metric)}"
 
 
 def agreements(material: Material) -> Iterator[Table]:

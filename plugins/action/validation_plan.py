@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, Any] = {
     "thresholds_dir": {"type": "path", "required": True},
     "workloads_dir": {"type": "path", "required": True},
     "deadline_seconds": {"type": "float", "required": True},
+    "more_runs_seconds": {"type": "float", "default": 0.0},
     "instrument": {"type": "path", "required": True},
 }
 
@@ -66,6 +67,7 @@ def plan(given: dict[str, Any]) -> dict[str, Any]:
         thresholds_dir=Path(given["thresholds_dir"]),
         workloads_dir=Path(given["workloads_dir"]),
         deadline_seconds=given["deadline_seconds"],
+        more_runs_seconds=given["more_runs_seconds"],
     )
     planned = setups.plan(wishes, given["servers"])
     return {

@@ -17,6 +17,10 @@ options:
   thresholds_dir: {type: path, required: true, description: Folder of thresholds.}
   workloads_dir: {type: path, required: true, description: Folder of workloads.}
   deadline_seconds: {type: float, required: true, description: How long measuring one setup may take.}
+  more_runs_seconds:
+    type: float
+    default: 0.0
+    description: What runs beyond the workload's own may take in one setup, where a verdict is not settled.
   instrument: {type: path, required: true, description: Where the instrument is built to.}
 attributes:
   check_mode: {support: full, description: Touches no host in either mode.}

@@ -115,8 +115,3 @@ def test_runs_in_random_order_are_called_dependent_once_in_twenty() -> None:
         statistics.depends_on_the_run_before([chance.gauss(30, 1) for _ in range(18)]) for _ in range(2000)
     )
     assert 0.02 < found / 2000 < 0.08
-
-
-@pytest.mark.parametrize(("runs", "more"), [(0, 6), (6, 9), (10, 13), (24, 25), (25, None), (60, None)])
-def test_the_next_look(runs: int, more: int | None) -> None:
-    assert statistics.next_look(runs) == more

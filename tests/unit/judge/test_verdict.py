@@ -57,9 +57,42 @@ def test_an_upper_bound_needs_the_whole_interval_below_it(bound: float, outcome:
 
 def test_what_is_inconclusive_says_what_would_settle_it() -> None:
     found = judged(threshold(bound=27.0), measured("generation_throughput", FAST))
-    assert "lies inside the interval 26.0–28.5 tok/s of 6 runs: 9 runs narrow it" in found.why
-    many = judged(threshold(bound=27.0), measured("generation_throughput", FAST * 5))
+    assert (
+        "lies inside the interval 26.0–28.5 tok/s of 6 runs: about 94 runs like these would settle it"
+        in found.why
+    )
+    mixed = (26.0, 28.5, 26.5, 28.0, 27.0, 27.5)
+    many = judged(threshold(bound=27.25), measured("generation_throughput", mixed * 5))
     assert "only a quieter host or another bound settles it" in many.why
+
+
+def test_runs_that_resemble_each_other_are_no_pass() -> None:
+    """A speed that falls all the time, with every run above the bound so far."""
+    falling = tuple(38.0 - n for n in range(12))
+    found = judged(threshold(), measured("generation_throughput", falling))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert "each run resembles the one before, so 12 runs count as 1, too few for an interval" in found.why
+
+
+def test_a_warm_up_is_left_out_and_told() -> None:
+    runs = (20.0, 22.0, 21.0, 27.3, 27.1, 27.6, 27.2, 27.4, 27.0)
+    found = judged(threshold(), measured("generation_throughput", runs))
+    assert (found.outcome, found.runs) == (Outcome.PROVEN, 6)
+    assert found.why.endswith("; the first 3 runs were still warming up and left out")
+
+
+def test_a_p99_needs_299_runs() -> None:
+    few = judged(threshold("ttft", "max", 1.0, "p99"), measured("ttft", (0.1,) * 298))
+    enough = judged(threshold("ttft", "max", 1.0, "p99"), measured("ttft", (0.1,) * 299))
+    assert "it takes 299 (or judge max)" in few.why
+    assert enough.outcome is Outcome.PROVEN
+
+
+def test_a_part_is_never_taken_for_the_whole() -> None:
+    found = judge_setup(good(unfinished="the server is gone"), thresholds(threshold()))
+    assert found.judged[0].outcome is Outcome.PROVEN
+    assert found.outcome is Outcome.UNMEASURED
+    assert "unfinished, and a part is never judged as the whole: the server is gone" in found.findings
 
 
 def test_a_good_median_of_too_few_runs_is_inconclusive() -> None:

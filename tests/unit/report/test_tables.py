@@ -10,6 +10,7 @@ from hostproof.judge.verdict import judge_setup
 from hostproof.measure.result import Measurement, Setup
 from hostproof.report import proof_tables, tables
 from hostproof.report.material import Material
+from hostproof.report.noise_table import noise
 from hostproof.report.ranking import remarks
 from hostproof.report.seed_tables import ceiling, comparison, latency, performance_factor
 from hostproof.report.table import Row, Table
@@ -33,6 +34,7 @@ def test_the_article_s_tables_are_all_there() -> None:
         "thresholds-epyc01-gpu",
         "thresholds-epyc01-cpu",
         "throughput-epyc01-gpu",
+        "noise",
         "latency",
         "comparison",
         "performance-factor",
@@ -81,6 +83,26 @@ def test_throughput_has_median_and_range_and_says_what_is_missing() -> None:
     assert "p95" in by_metric["gap between tokens (ITL)"][1]
     assert by_metric["prompt throughput (PP)"][2] == "–"
     assert "prompt throughput (PP) in prefix: the prompt comes from the prefix cache" in table.note
+
+
+def test_the_noise_floor_is_in_every_report() -> None:
+    (table,) = noise(build.judged())
+    assert {(row[1], row[2].split(" (")[0]) for row in rows(table)} == {
+        ("long-prompt", "time to first token"),
+        ("long-prompt", "generation throughput"),
+        ("decode", "time to first token"),
+        ("decode", "generation throughput"),
+    }
+    assert all(row[4].startswith("± ") for row in rows(table))
+
+
+def test_a_percentile_is_shown_where_the_sample_carries_it() -> None:
+    gaps = {
+        n: measured("inter_token_latency", tuple(0.03 + i / 1e4 for i in range(n)), over="tokens")
+        for n in (58, 59, 299)
+    }
+    shown = [tables._summary(each).split(", ", 1)[1] for each in gaps.values()]
+    assert shown == ["largest of 58 35.7 ms", "p95 35.5 ms", "p95 58.3 ms, p99 59.5 ms"]
 
 
 def test_latency_by_output_length_stands_beside_the_article_s() -> None:
