@@ -90,6 +90,11 @@ class Roofline:
         return float(self.memory.get("bytes_per_second") or 0.0)
 
     @property
+    def is_floor(self) -> bool:
+        """The bandwidth was measured on a busy host and may be higher: a share of it is an upper bound."""
+        return bool(self.memory.get("busy"))
+
+    @property
     def operations(self) -> float:
         """A second; 0: not known."""
         return float(self.compute.get("operations_per_second") or 0.0)

@@ -36,8 +36,11 @@ def findings(roof: Roofline, found: Sequence[Point], ranked: Sequence[Suspect]) 
                 f"{point.cell}: {point.measured:.3g} tok/s are more than the limit of {point.limit.tokens_per_second:.3g} "
                 f"({point.limit.why}): the limit is too low, or what was served is not that model"
             )
-    if roof.memory.get("busy"):
-        yield f"the host was busy while its bandwidth was measured ({roof.memory['busy']}): the limit may be too low"
+    if roof.is_floor:
+        yield (
+            f"the host was busy while its bandwidth was measured ({roof.memory['busy']}): the limit may be higher, and no threshold "
+            "is judged by it"
+        )
     if roof.usual and (slow := poor(roof, found)):
         low, high = roof.usual
         told = ", ".join(f"{point.share:.0%} in {point.cell}" for point in slow)

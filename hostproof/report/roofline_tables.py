@@ -34,7 +34,8 @@ def roofline(material: Material) -> Iterator[Table]:
         )
         note = (
             "A limit cannot be passed: the bytes of a token by the memory's bandwidth, or its operations by the peak, whichever is lower. "
-            "In brackets the shares that both intervals allow. How: docs/roofline.md."
+            "In brackets the shares that both intervals allow. ≤: the host was busy when its bandwidth was measured, so the limit may be "
+            "higher. How: docs/roofline.md."
         )
         yield Table("roofline", "Roofline", columns, tuple(rows), note)
 
@@ -51,7 +52,7 @@ def _point(part: Part, point: Point, roof: Roofline) -> Row:
             label(point.metric),
             shown(point.measured, point.metric),
             figure(point.limit.tokens_per_second),
-            f"{point.share:.0%}{around}",
+            f"{'≤ ' if roof.is_floor and point.limit.by == 'bandwidth' else ''}{point.share:.0%}{around}",
             usual,
             point.limit.by,
             point.limit.why,
