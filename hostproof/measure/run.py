@@ -47,6 +47,8 @@ from hostproof.measure.workload import Cell
 
 READY_SECONDS = 120.0
 MOST_FAILURES_IN_A_ROW = 3
+SPARE = 3.0
+"""Times the longest run so far: what must be left of the deadline for a run beyond the workload's own."""
 STOPPED = "it was stopped by a signal"
 
 
@@ -187,7 +189,7 @@ class _Grower:
     def grow(self, cell: Cell, runs: list[Run]) -> str:
         """Adds to `runs`. Why the cell cannot go on at all; empty otherwise."""
         rule = self.config.growth
-        while self.left > 0 and self._made(runs) < rule.most(cell.name) and not self._settled(cell, runs):
+        while self._may(runs) and self._made(runs) < rule.most(cell.name) and not self._settled(cell, runs):
             begun = time.monotonic()
             try:
                 runs.append(self.bench.run(cell, self._made(runs) + 1, warmup=False))
@@ -198,6 +200,12 @@ class _Grower:
             if ended := _given_up(self.bench, runs):
                 return ended
         return ""
+
+    def _may(self, runs: list[Run]) -> bool:
+        """A run that the deadline would cut off is not begun: it would count as failed."""
+        windows = [run.observed.window for run in runs if run.observed.window]
+        longest = max((end - begin for begin, end in windows), default=0.0)
+        return self.left > 0 and self.bench.left > SPARE * longest
 
     def _made(self, runs: list[Run]) -> int:
         return sum(not run.warmup for run in runs)
