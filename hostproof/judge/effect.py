@@ -67,7 +67,6 @@ class Visit:
     stalled: Mapping[str, float] = field(default_factory=dict)
     """Shares of the time, by `cpu some`; of the server's own control group where that is counted, else of the host."""
     cores: int = 0
-    problem: str = ""
 
     @property
     def contended(self) -> str:

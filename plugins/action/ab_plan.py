@@ -72,4 +72,5 @@ def plan(given: dict[str, Any]) -> dict[str, Any]:
         "config": dict(planned.config),
         "visits": [visit.as_json() for visit in planned.visits],
         "instrument": str(bundle.build(Path(given["instrument"]))),
+        "put_back": str(bundle.build_put_back(Path(given["instrument"]).with_name("ab-back.pyz"))),
     }

@@ -140,15 +140,24 @@ def _hindrance(o: Observation, entries: Ledger, boot: str, foreign: Iterable[str
     if "live" not in o.seen:
         return f"acts only after {kind.family(knob.key).needs or 'a reboot'}"
     for path, seen in o.places.items():
-        if seen.problem or seen.detail:
-            return f"{seen.problem or 'unsupported'}: {seen.detail or path}"
-        if _foreign(path, seen, entries, boot):
-            return f"somebody else changed it to {seen}: {path}"
+        if why := _barred(path, seen, entries, boot):
+            return why
     if knob.group in foreign:
         return "coupled with a value that somebody else changed"
     first = {_first(path, seen, entries).text for path, seen in o.places.items()}
     if all(kind.same(knob.wanted, Seen(text)) for text in first):
         return f"{knob.wanted} is what stood there first: there is nothing to compare"
+    return ""
+
+
+def _barred(path: str, seen: Seen, entries: Ledger, boot: str) -> str:
+    """Why one file of the kernel cannot be switched to and fro."""
+    if seen.problem or seen.detail:
+        return f"{seen.problem or 'unsupported'}: {seen.detail or path}"
+    if other := plan.counterpart(path):
+        return f"the kernel changes {other} along with it"
+    if _foreign(path, seen, entries, boot):
+        return f"somebody else changed it to {seen}: {path}"
     return ""
 
 
@@ -273,11 +282,9 @@ def _forget(
     """What the journal did not know before stands as it did: nothing is left to undo."""
     back = {reading.path for reading in readings if reading.as_wanted}
     for place in places:
-        for path in filter(None, (place.path, plan.counterpart(place.path))):
-            subject = Subject("live", path)
-            if place.path in back and book.entry(subject):
-                seen = KINDS[place.kind].reads["live"](host, path)
-                book.add("undone", subject, place.about, seen_value(seen))
+        subject = Subject("live", place.path)
+        if place.path in back and book.entry(subject):
+            book.add("undone", subject, place.about, seen_value(_now(host, place)))
 
 
 # Drop-ins of services
@@ -308,15 +315,8 @@ def place_drop_ins(host: Host, note: Note, arm: Arm) -> None:
         ) from error
 
 
-def give_back(host: Host) -> tuple[Reading, ...] | None:
-    """Everything as it was found, read again; the note goes last. None if no comparison is under way.
-
-    Raises KnobError if a place is not as it was found: the note stays, for the next try.
-    """
-    note = read_note(host)
-    if note is None:
-        host.place(PATH, FileState(None))
-        return None
+def restore(host: Host, note: Note) -> tuple[Reading, ...]:
+    """Everything as it was found, read again. Raises KnobError if a place is not: the note stays, for the next try."""
     place_drop_ins(host, note, "found")
     readings = switch(host, note, "found")
     wrong = [f"{r.path} was {r.wanted} and is {r.got}" for r in readings if not r.as_wanted]
@@ -326,5 +326,9 @@ def give_back(host: Host) -> tuple[Reading, ...] | None:
             where=PATH,
             mend="Try again, or boot the host: what is persisted was not touched.",
         )
-    host.place(PATH, FileState(None))
     return readings
+
+
+def forget(host: Host) -> None:
+    """The comparison is over."""
+    host.place(PATH, FileState(None))

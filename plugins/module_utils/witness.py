@@ -6,12 +6,13 @@ pages once at the end, since smaps takes long on tens of gigabytes.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from . import page_evidence
+from . import page_evidence, processes
 
 PRESSURES: Final = ("cpu", "memory", "io")
 EVENTS: Final = (
@@ -54,6 +55,12 @@ def parse_process(stat: str) -> int | None:
     return int(fields[11]) + int(fields[12]) if len(fields) > 12 else None
 
 
+def parse_with_children(stat: str) -> int:
+    """/proc/PID/stat → ticks of the process and of every child that it has waited for, and of theirs."""
+    fields = stat.rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) if len(fields) > 14 else 0
+
+
 def parse_mhz(cpuinfo: str) -> list[float]:
     return [float(value) for value in re.findall(r"^cpu MHz\s*: ([\d.]+)", cpuinfo, re.MULTILINE)]
 
@@ -61,11 +68,13 @@ def parse_mhz(cpuinfo: str) -> list[float]:
 def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """CPU seconds by whose they were, and waiting as a share of the time between two looks. Pure.
 
-    `rest` is what neither the server nor a hypervisor's other guests used: the instrument, and others.
+    `ours` went into the questions of this very comparison. `rest` is what is left: the instrument, and others.
     """
     seconds = max(after["at"] - before["at"], 1e-9)
     server = sum(ticks - before["processes"].get(pid, 0) for pid, ticks in after["processes"].items())
     busy, steal = after["busy"] - before["busy"], after["steal"] - before["steal"]
+    same = after["session"]["pid"] == before["session"]["pid"]
+    ours = after["session"]["ticks"] - before["session"]["ticks"] if same else 0
     return {
         "seconds": seconds,
         "cores": after["cores"],
@@ -73,7 +82,8 @@ def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
         "cpu_seconds": {
             "server": server / TICKS,
             "steal": steal / TICKS,
-            "rest": max(0, busy - server - steal) / TICKS,
+            "ours": ours / TICKS,
+            "rest": max(0, busy - server - steal - ours) / TICKS,
         },
         "pressure": _shares(before["pressure"], after["pressure"], seconds),
         "server_pressure": _shares(before["server_pressure"], after["server_pressure"], seconds),
@@ -115,7 +125,14 @@ class Witness:
             "pressure": self._pressures(Path("proc/pressure"), ""),
             "server_pressure": self._pressures(groups[0], ".pressure") if groups else {},
             "events": parse_events(self._read("proc/vmstat")),
+            "session": self._session(),
         }
+
+    def _session(self) -> dict[str, int]:
+        """The ssh session that asks, with all that ran in it and has ended."""
+        found = processes.session_of(os.getpid(), self._root / "proc")
+        pid = found.pid if found else 0
+        return {"pid": pid, "ticks": parse_with_children(self._read(f"proc/{pid}/stat")) if pid else 0}
 
     def pids(self) -> list[int]:
         """Of the unit's control group and all below it, where a quadlet's container lives."""

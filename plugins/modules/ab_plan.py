@@ -6,7 +6,7 @@ short_description: Works out what a comparison measures, and in which order
 description:
   - Runs on the controller and needs C(hostproof) there. Checks setup, server and workload against each other before a server is touched.
     What is wrong comes as one sentence.
-  - Builds the instrument.
+  - Builds the instrument, and the program that ends a comparison.
 options:
   run_id: {type: str, required: true, description: The run. The order of the visits comes from it.}
   host: {type: str, required: true, description: The host.}
@@ -46,4 +46,5 @@ server: {description: Its endpoint file., returned: success, type: dict}
 config: {description: The instrument's configuration., returned: success, type: dict}
 visits: {description: "Number, of, round, arm, state and file of each visit.", returned: success, type: list, elements: dict}
 instrument: {description: Where the instrument lies on the controller., returned: success, type: str}
+put_back: {description: "Where the program lies that ends a comparison, for a timer on the host.", returned: success, type: str}
 """

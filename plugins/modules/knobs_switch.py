@@ -9,7 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hostproof.core.plugins.module_utils import knob_arguments, service_arms, switching
+from ansible_collections.hostproof.core.plugins.module_utils import (
+    knob_arguments,
+    putting_back,
+    service_arms,
+    switching,
+)
 from ansible_collections.hostproof.core.plugins.module_utils.host import CommandError, Host
 from ansible_collections.hostproof.core.plugins.module_utils.knob import KnobError
 from ansible_collections.hostproof.core.plugins.module_utils.service_arms import Arms
@@ -20,17 +25,23 @@ module: knobs_switch
 short_description: Switches settings to and fro, to see what they do
 description:
   - C(begun) works out what is switched, notes what was found under C(/run/hostproof), and changes nothing. C(a) sets what stood there
-    before hostproof, C(b) what is wanted, each through the journal and read back. C(given_back) sets what was found, reads all of it
-    again, and fails if anything differs.
+    before hostproof, C(b) what is wanted, each through the journal and read back. C(given_back) ends a comparison:
+    the measuring run and the servers stop, what was found is set and read again, and the servers that ran start. Fails if anything differs.
   - Live values alone, and drop-ins of one service under C(/run); what is persisted is never touched, so a boot ends it too. The
     journal keeps what it knew, and forgets what it did not know before.
-  - What a comparison that was cut short left is put back by C(begun) and C(given_back). Servers are the caller's to stop and start.
+  - What a comparison that was cut short left is put back by C(begun) and C(given_back), and by the host itself after O(guard_seconds).
+    Otherwise servers are the caller's to stop and start (M(hostproof.core.server_turns)).
 options:
   state: {type: str, required: true, choices: [begun, a, b, given_back], description: What is to be done.}
   wishes: {type: dict, default: {}, description: "For C(begun): variables of the role C(tuning) by name."}
   only: {type: list, elements: str, default: [], description: "For C(begun): areas, families, keys, or parts of a service."}
   server: {type: str, default: "", description: "For C(begun): the server that is measured, as its placement names it."}
   unit: {type: str, default: "", description: "For C(begun): its unit."}
+  guard_seconds:
+    description: "With C(a) and C(b): after so long the host itself puts everything back, by C(/run/hostproof/ab-back.pyz). 0: never."
+    type: int
+    default: 0
+  wait: {type: bool, default: true, description: "With C(given_back): whether the start of a server is waited for."}
   run_id: {type: str, default: "", description: "The run, as in the journal. Made up from time and process if empty."}
   root: {type: path, default: /, description: A made-up tree in place of the host. For tests.}
 attributes:
@@ -51,6 +62,7 @@ parts: {description: "Parts of the service, both ways.", returned: when begun, t
 left: {description: "What is not compared, name and why.", returned: when begun, type: list, elements: dict}
 readings: {description: "Path, wanted and got of each place.", returned: always, type: list, elements: dict}
 under_way: {description: Whether a comparison was under way., returned: when given_back, type: bool}
+started: {description: Servers that were started again., returned: when given_back, type: list, elements: str}
 """
 
 ARGUMENTS = {
@@ -59,6 +71,8 @@ ARGUMENTS = {
     "only": {"type": "list", "elements": "str", "default": []},
     "server": {"type": "str", "default": ""},
     "unit": {"type": "str", "default": ""},
+    "guard_seconds": {"type": "int", "default": 0},
+    "wait": {"type": "bool", "default": True},
     "run_id": {"type": "str", "default": ""},
     "root": {"type": "path", "default": "/"},
 }
@@ -73,9 +87,9 @@ def main() -> None:
         elif module.check_mode:
             result = {"changed": False, "readings": []}
         elif state == "given_back":
-            result = given_back(host)
+            result = given_back(host, wait=module.params["wait"])
         else:
-            result = switched(host, state)
+            result = switched(host, state, module.params["guard_seconds"])
     except KnobError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
@@ -83,7 +97,7 @@ def main() -> None:
 
 def begun(module: AnsibleModule, host: Host) -> dict[str, Any]:
     params = module.params
-    changed = bool(not module.check_mode and switching.give_back(host))
+    changed = not module.check_mode and putting_back.put_back(host).under_way
     wanted = knob_arguments.wanted({**params, "knobs": None, "areas": []})
     parts = service_arms.chosen(params["only"])
     words = service_arms.PARTS if params["unit"] else ()
@@ -125,21 +139,24 @@ def service(host: Host, unit: str, placement: Mapping[str, Any], parts: tuple[st
     return service_arms.arms(text, placement, parts)
 
 
-def switched(host: Host, arm: switching.Arm) -> dict[str, Any]:
+def switched(host: Host, arm: switching.Arm, guard_seconds: int) -> dict[str, Any]:
     note = switching.read_note(host)
     if note is None:
         raise KnobError("no comparison is under way", where=switching.PATH, mend="Begin one: ./inv ab.")
+    if guard_seconds:
+        putting_back.arm(host, guard_seconds)
     readings = switching.switch(host, note, arm)
     switching.place_drop_ins(host, note, arm)
     return {"changed": True, "readings": shown(readings)}
 
 
-def given_back(host: Host) -> dict[str, Any]:
-    readings = switching.give_back(host)
+def given_back(host: Host, *, wait: bool) -> dict[str, Any]:
+    back = putting_back.put_back(host, wait=wait)
     return {
-        "changed": readings is not None,
-        "under_way": readings is not None,
-        "readings": shown(readings or ()),
+        "changed": back.under_way,
+        "under_way": back.under_way,
+        "readings": shown(back.readings),
+        "started": list(back.started),
     }
 
 

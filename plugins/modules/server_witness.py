@@ -79,13 +79,19 @@ def during(looking: Witness, seconds: float) -> list[list[float]]:
 
 def after(looking: Witness, noted: dict[str, Any]) -> dict[str, Any]:
     counters, clocks = looking.counters(time.monotonic()), noted["clocks"]
-    mhz = {"mean": median(map(fmean, clocks)), "fastest": median(map(max, clocks)), "looks": len(clocks)}
     return {
         **witness.between(noted["before"], counters),
-        "mhz": mhz if clocks else {},
+        "mhz": clock(clocks),
         **looking.memory(),
         "gaps": witness.gaps(counters, clocks),
     }
+
+
+def clock(looks: list[list[float]]) -> dict[str, float]:
+    """MHz, the middle over the looks; empty where the host tells none."""
+    if not looks:
+        return {}
+    return {"mean": median(map(fmean, looks)), "fastest": median(map(max, looks)), "looks": len(looks)}
 
 
 def read(module: AnsibleModule, note: Path) -> dict[str, Any]:
