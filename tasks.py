@@ -24,6 +24,7 @@ from hostproof.play import (
     testing,
     verbs,
 )
+from hostproof.play import accept as accepting
 from hostproof.play import drift as drifting
 from hostproof.play import facts as passports
 from hostproof.play import history as trends
@@ -137,6 +138,18 @@ def drift(_: Context, host: list[str] | None = None, json: bool = False) -> Endi
 def serving(_: Context, host: list[str] | None = None, json: bool = False) -> Ending:
     """Say what serves, on which device, and whether it is still what was proved."""
     return standing.show(here(), Console(), host or [], as_json=json)
+
+
+@verb(
+    iterable=("host",),
+    options={
+        "host": "the host with the card, one of the inventory",
+        "look-only": "without the validation, which takes long; then nothing is said of speed",
+    },
+)
+def accept(_: Context, host: list[str] | None = None, *, look_only: bool = False) -> Ending:
+    """Show all that only a host with a card can, and pack it to send back."""
+    return accepting.run(here(), Console(), host or [], look_only=look_only)
 
 
 @verb(
@@ -399,6 +412,7 @@ namespace = Collection(
     facts,
     drift,
     serving,
+    accept,
     undo,
     lint,
     test,
