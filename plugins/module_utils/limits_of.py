@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -162,6 +163,17 @@ def ceiling(costs: Costs, memory: Mapping[str, Any]) -> dict[str, Any]:
     rate = memory["bytes_per_second"]
     why = f"{costs.read_bytes / 1e9:.3g} GB a token at {rate / 1e9:,.4g} GB/s ({memory['why']})"
     return {"tokens_per_second": round(rate / costs.read_bytes, 2), "why": why}
+
+
+def pages(maps: str) -> dict[str, int]:
+    """/proc/PID/numa_maps → bytes on each node, mapped files among them."""
+    found: dict[str, int] = {}
+    for line in maps.splitlines():
+        size = re.search(r"\bkernelpagesize_kB=(\d+)", line)
+        if size:
+            for node, count in re.findall(r"\bN(\d+)=(\d+)", line):
+                found[node] = found.get(node, 0) + int(count) * int(size[1]) * 1024
+    return found
 
 
 def _count(number: int, what: str) -> str:

@@ -249,22 +249,12 @@ def seen(
         told = {**rollups[largest], "cpus": page_evidence.allowed(status)}
         told["swapped_bytes"] = int(swap[1]) * 1024 if swap else 0
         if nodes > 1:  # numa_maps counts every page: a second for tens of gigabytes
-            told["pages"] = pages(text(Path(f"/proc/{largest}/numa_maps")))
+            told["pages"] = limits_of.pages(text(Path(f"/proc/{largest}/numa_maps")))
     unit = str(endpoint.get("unit", ""))
     log = proof_look.journal(module, unit, proof_look.start(module, unit).invocation)
     if infos := SYSTEM_INFO.findall(log):
         told["system_info"] = infos[-1]
     return told
-
-
-def pages(maps: str) -> dict[str, int]:
-    """/proc/PID/numa_maps → bytes on each node, mapped files among them."""
-    found: dict[str, int] = {}
-    for line in maps.splitlines():
-        size = re.search(r"\bkernelpagesize_kB=(\d+)", line)
-        for node, count in re.findall(r"\bN(\d+)=(\d+)", line) if size else ():
-            found[node] = found.get(node, 0) + int(count) * int(size[1]) * 1024
-    return found
 
 
 def text(path: Path) -> str:

@@ -142,3 +142,11 @@ def test_a_busy_host_without_known_dimms_has_a_floor_and_no_ceiling_that_could_f
     told = limits_of.cpu_memory(UNKNOWN, BUSY)
     assert (told["bytes_per_second"], told["source"], told["busy"]) == (490e9, "measured", BUSY.busy)
     assert limits_of.ceiling(COSTS, told) == {}
+
+
+def test_pages_are_counted_by_node_with_mapped_files() -> None:
+    maps = (
+        "7f00 default anon=512 dirty=512 N0=256 N1=256 kernelpagesize_kB=4\n"
+        "7f01 default file=/m.gguf mapped=2 N1=2 kernelpagesize_kB=2048\n7f02 default\n"
+    )
+    assert limits_of.pages(maps) == {"0": 1 << 20, "1": (1 << 20) + (4 << 20)}
