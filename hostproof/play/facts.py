@@ -70,6 +70,8 @@ def _check(asked: Asked) -> None:
         raise HostproofError(
             "--root reads a recorded tree and --host a host", where="./inv facts", mend="Name one of the two."
         )
+    if asked.record:
+        recordings.check_name(Path(asked.record))
     if asked.record and len(asked.hosts) > 1:
         raise HostproofError(
             "one archive holds one host", where="--record", mend="Record the hosts one after the other."

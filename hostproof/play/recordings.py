@@ -29,8 +29,25 @@ COMPRESSION: Mapping[str, Callable[[bytes], bytes]] = {
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
 }
+NAMES = (".tar", *(f".tar{suffix}" for suffix in COMPRESSION if suffix != ".tgz"), ".tgz")
 MARKS = ("proc", "sys")
 MEND = "Name a folder that holds sys/ and proc/ of a host, or an archive made with ./inv facts --record FILE.tar."
+
+
+def check_name(file: Path) -> None:
+    """Refuses, before any host is asked, a name that no archive of ours can have. Raises HostproofError."""
+    if not file.name.endswith(NAMES):
+        raise HostproofError(
+            f"{file.name} is no name of an archive that can be written",
+            where="--record",
+            mend=f"Let it end with one of {', '.join(NAMES)}.",
+        )
+    if not file.absolute().parent.is_dir():
+        raise HostproofError(
+            "there is no such folder",
+            where=str(file.absolute().parent),
+            mend="Make it, or name a file in another.",
+        )
 
 
 def write(recording: Mapping[str, Any], file: Path) -> None:
@@ -120,4 +137,6 @@ def _unpack(path: Path, target: Path) -> None:
                     )
                 archive.extract(member, target, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise HostproofError(f"the archive cannot be read: {error}", where=str(path), mend=MEND) from error
+        # Of a file that is no archive tarfile says what each of its methods thought of it, a line each.
+        said = str(error).splitlines()[0].rstrip(".:") if str(error) else type(error).__name__
+        raise HostproofError(f"the archive cannot be read: {said}", where=str(path), mend=MEND) from error

@@ -110,6 +110,8 @@ def test_an_archive_is_made_and_read_again(checkout: Checkout, root: Path, tmp_p
         (Asked(hosts=["a"], root="/x"), "--root reads a recorded tree and --host a host"),
         (Asked(hosts=["a", "b"], record="x.tar"), "one archive holds one host"),
         (Asked(root="/nowhere"), "there is no such folder or archive"),
+        (Asked(record="host.zip"), "host.zip is no name of an archive that can be written"),
+        (Asked(record="/nowhere/host.tar"), "there is no such folder"),
     ],
 )
 def test_what_cannot_be_is_refused(checkout: Checkout, asked: Asked, what: str) -> None:
@@ -134,6 +136,13 @@ def test_what_a_host_handed_over(tmp_path: Path, root: Path) -> None:
     assert read.facts == gather.with_gpus(found, seen, {"/x": "closed"})
     assert read.facts.gpus[0].device_id == "10de:2bb4"
     assert set(read.recording["files"]) == {*made["files"], *told["recording"]["files"]}
+
+
+def test_a_file_that_is_no_archive_is_one_sentence(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "host.tar").write_text("no archive", encoding="utf-8")
+    with pytest.raises(HostproofError, match="the archive cannot be read") as raised:
+        page(checkout, Asked(root=str(tmp_path / "host.tar")))
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"facts": {"schema": "x"}, "recording": {}}'])
