@@ -116,8 +116,16 @@ def _want_swappiness(draft: Draft, wish: str) -> None:
 def _refuse_policies(draft: Draft, servers: Sequence[Server]) -> None:
     nodes = memory_nodes(draft.facts)
     for server in servers:
+        if any(word.partition("=")[0] == "--numa" for word in map(str, server.args)):
+            draft.refuse(
+                f"--numa among the extra words is a second owner of what numa: {server.numa} decides",
+                server.where,
+                f"Take it out, and say numa: {', '.join(LLAMA_NUMA)} instead if you want llama.cpp's own.",
+            )
         if len(nodes) < 2:
-            if server.numa in (*LLAMA_NUMA, "interleave", "bind"):
+            if server.numa == "bind" and nodes and server.node not in ("", str(nodes[0].id)):
+                _refuse_bind(draft, server, nodes)
+            elif server.numa in (*LLAMA_NUMA, "interleave", "bind"):
                 draft.note(
                     f"numa: {server.numa} has no effect on one node",
                     server.where,

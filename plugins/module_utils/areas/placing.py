@@ -32,7 +32,7 @@ def place(draft: Draft, servers: Sequence[Server]) -> list[Placement]:
         return [_on_gpu(draft.facts, server, []) for server in servers]
     if len(free) < len(on_cpu):
         draft.refuse(
-            f"{len(on_cpu)} servers on the CPU, and {len(free)} cores for them",
+            f"too many servers on the CPU: {len(on_cpu)}, and {len(free)} of {len(cores)} cores may be theirs",
             "tuning_servers",
             "Declare fewer, or run some on the GPU.",
         )
