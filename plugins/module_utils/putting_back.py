@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from . import measuring, server_turns, switching
+from . import measuring, server_turns, switching, witness
 from .host import CommandError, FileState, Host
 from .knob import KnobError
 from .switching import Reading
@@ -81,7 +81,8 @@ def put_back(host: Host, *, wait: bool = True) -> Back:
         readings = switching.restore(host, note)
         ran = [unit for unit, was in found.items() if was]
         _systemctl(host, "start", ran, () if wait else ("--no-block",))
-        host.place(server_turns.PATH, FileState(None))
+        for note_of_its_parts in (server_turns.PATH, witness.NOTE):
+            host.place(note_of_its_parts, FileState(None))
         # Last: until then, whoever comes next begins anew.
         switching.forget(host)
         disarm(host)

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from . import page_evidence, processes
 
+NOTE: Final = "/run/hostproof/witness.json"
+"""The counters before, until the look after."""
 PRESSURES: Final = ("cpu", "memory", "io")
 EVENTS: Final = (
     *("numa_pte_updates", "numa_pages_migrated", "pswpin", "pswpout", "thp_fault_alloc"),

@@ -18,12 +18,11 @@ short_description: Says what the kernel saw of a server between two looks
 description:
   - C(before) notes counters. C(during) looks at the clock of each core for some seconds. C(after) returns what lies between: CPU time by
     whose it was, pressure (PSI) of the host and of the server's group, page and NUMA events, and the server's pages as they are now.
-  - Writes nothing but its own note.
+  - Writes nothing but its own note, C(/run/hostproof/witness.json).
 options:
   state: {type: str, required: true, choices: [before, during, after], description: Which look.}
   unit: {type: str, required: true, description: The server's unit.}
   seconds: {type: float, default: 6, description: How long C(during) looks.}
-  folder: {type: path, default: /run/hostproof, description: Where the note lies meanwhile.}
   root: {type: path, default: /, description: A made-up tree in place of the host. For tests.}
 attributes:
   check_mode: {support: full, description: Does nothing.}
@@ -43,10 +42,8 @@ ARGUMENTS = {
     "state": {"type": "str", "required": True, "choices": ["before", "during", "after"]},
     "unit": {"type": "str", "required": True},
     "seconds": {"type": "float", "default": 6.0},
-    "folder": {"type": "path", "default": "/run/hostproof"},
     "root": {"type": "path", "default": "/"},
 }
-NOTE = "witness.json"
 PAUSE_SECONDS = 1.0
 
 
@@ -55,7 +52,7 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, told={})
     looking = Witness(module.params["unit"], Path(module.params["root"]))
-    note = Path(module.params["folder"]) / NOTE
+    note = Path(module.params["root"]) / witness.NOTE.lstrip("/")
     told: dict[str, Any] = {}
     if module.params["state"] == "before":
         write(note, {"before": looking.counters(time.monotonic()), "clocks": []})

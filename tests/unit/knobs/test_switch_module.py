@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hostproof.play import bundle
-from hostproof.shared import engine, putting_back, server_turns, switching
+from hostproof.shared import engine, putting_back, server_turns, switching, witness
 from hostproof.shared.host import CommandError, FileState
 from hostproof.shared.knob import KnobError
 from tests.unit.knobs import fake_host
@@ -110,6 +110,7 @@ def under_way(place: Path) -> Systemd:
     switching.begin(host, note)
     put(host, server_turns.PATH, server_turns.render({"a.service": True, "b.service": False}))
     put(host, putting_back.PROGRAM, "")
+    put(host, witness.NOTE, "{}")
     switching.switch(host, note, "b")
     switching.place_drop_ins(host, note, "b")
     host.asked.clear()
@@ -134,7 +135,9 @@ def test_putting_back_stops_measuring_and_servers_then_restores_then_starts_thos
         "systemctl stop hostproof-ab-back.timer",
     ]
     gone = (switching.drop_in("a.service"), "/run/systemd/system/a.service.d", "/run/hostproof/measure")
-    assert not any(map(host.exists, (*gone, switching.PATH, server_turns.PATH, putting_back.PROGRAM)))
+    assert not any(
+        map(host.exists, (*gone, switching.PATH, server_turns.PATH, putting_back.PROGRAM, witness.NOTE))
+    )
 
 
 @pytest.mark.parametrize("broken", ["stop a.service", "daemon-reload", "start a.service"])
@@ -191,7 +194,7 @@ def test_the_program_of_the_guard_runs_without_ansible_and_says_what_it_did(tmp_
 def test_server_witness_tells_what_lies_between(module: Module) -> None:  # noqa: F811
     host = FakeHost(module.root)
     put(host, "/proc/stat", "cpu  100 0 0 100 0 0 0 0\ncpu0 1 0 0 1 0 0 0 0\n")
-    asked = {"unit": "x.service", "folder": str(module.root / "run/hostproof"), "seconds": 0.1}
+    asked = {"unit": "x.service", "seconds": 0.1}
     assert "no counters were noted" in module.run("server_witness", state="after", **asked)["msg"]
     module.run("server_witness", state="before", **asked)
     module.run("server_witness", state="during", **asked)
