@@ -49,6 +49,8 @@ class Server:
     ceiling: float = 0.0
     """tok/s that the memory's bandwidth allows; 0: not known."""
     ceiling_why: str = ""
+    active_parameters_billion: float = 0.0
+    """Those that compute each token; 0: the host does not say."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,19 @@ def _server(raw: object) -> Server:
         context=workload.whole(server, "context", "server", least=1),
         release=_text(server, "release", "server", empty=True),
         flags={str(k): str(v) for k, v in workload.mapping(server.get("flags"), "server.flags").items()},
+        active_parameters_billion=_active(server),
         **_ceiling(server.get("ceiling")),
     )
+
+
+def _active(server: Mapping[str, Any]) -> float:
+    """At most all of them."""
+    if "active_parameters_billion" not in server:
+        return 0.0
+    active = _positive(server, "active_parameters_billion", "server")
+    if active > (every := server["parameters_billion"]):
+        raise ConfigError("server.active_parameters_billion", f"is {active:g}, of {every:g} in all")
+    return active
 
 
 def _ceiling(raw: object) -> dict[str, Any]:

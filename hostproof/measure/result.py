@@ -71,6 +71,8 @@ class Setup:
     """tok/s that the memory's bandwidth allows at batch 1, by the bytes read for a token; 0: not known."""
     ceiling_why: str = ""
     """With its figures: `22.73 GB a token at 1,792 GB/s (…)`."""
+    active_parameters_billion: float = 0.0
+    """Those that compute each token, of a mixture of experts; all of them if it is dense. 0: not known, or an older Result."""
 
 
 @dataclass(frozen=True)

@@ -384,6 +384,7 @@ def _setup(config: Config) -> Setup:
         server=server.server,
         model=server.model,
         parameters_billion=server.parameters_billion,
+        active_parameters_billion=server.active_parameters_billion,
         flags=server.flags,
         ceiling=server.ceiling,
         ceiling_why=server.ceiling_why,

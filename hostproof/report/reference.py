@@ -45,3 +45,39 @@ SPEED = (25.0, 28.0)
 LATENCIES = {200: "7–8 s", 400: "14–16 s", 800: "30 s"}
 LATENCY_SECONDS = {200: (7.0, 8.0), 400: (14.0, 16.0), 800: (30.0, 30.0)}
 """The same as figures: output tokens → from, to."""
+
+
+@dataclass(frozen=True)
+class ReferenceKind:
+    name: str
+    kind: str
+    token: str
+    cache: str
+    speed: str
+    viability: str
+
+
+KINDS = (
+    ReferenceKind(
+        "dense 40B on the CPU",
+        "dense",
+        "all 40B layers",
+        "ineffective (full-layer access)",
+        "unmeasurable",
+        "non-viable",
+    ),
+    ReferenceKind(
+        "MoE 229B on the CPU",
+        "mixture of experts",
+        "~10B equivalent",
+        "effective (expert locality)",
+        "10–37 tok/s",
+        "viable for batch",
+    ),
+)
+LANES = (
+    ("daily work (agent, aider, CI)", "IQuest-Coder-40B nvfp4", "primary: speed, stability, control"),
+    ("deep reasoning, design review", "command-a-reasoning", "secondary: complex cases only"),
+    ("batch processing, CPU resident", "MoE models (Kimi-K2.5 etc.)", "a subset of experts a token"),
+)
+"""Lane, setup, reason."""

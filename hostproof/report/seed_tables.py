@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from hostproof.judge.lanes import active
 from hostproof.judge.statistics import median_interval, spread
 from hostproof.judge.units import figure, shown, span
 from hostproof.judge.viability import RULE, decoding, viability
@@ -126,23 +127,38 @@ def _theirs(most: float) -> Row:
 def performance_factor(material: Material) -> Table:
     rows = [_factor(part, result) for part, result in material.measured]
     rows += [
-        Row((f"{reference.SOURCE}, {r.model}", r.parameters, r.speed, r.factor, r.relative), muted=True)
+        Row(
+            (f"{reference.SOURCE}, {r.model}", r.parameters, r.speed, r.factor, r.factor, r.relative),
+            muted=True,
+        )
         for r in reference.FACTORS
     ]
-    columns = (*left("Model"), *right("Parameters", "TG", "tok/s per B", "Relative PF"))
+    columns = (
+        *left("Model"),
+        *right("Parameters", "TG", "tok/s per B", "tok/s per active B", "Relative PF"),
+    )
     note = (
-        "Generated tokens per second by billions of parameters; relative to the 0.10 of command-a-reasoning, "
-        "as in the article. Small models come out high: compare models of one size."
+        "Generated tokens per second by billions of parameters, of all and of those that compute each token (of a dense model all do); "
+        "relative, by all of them, to the 0.10 of command-a-reasoning, as in the article. "
+        "Small models come out high: compare models of one size."
     )
     return Table("performance-factor", "Performance factor", columns, tuple(rows), note)
 
 
 def _factor(part: Part, result: Result) -> Row:
     setup, speed = result.setup, decoding(result)
-    size = f"{setup.parameters_billion:.4g}B"
+    name, size, computing = (
+        f"{setup.model} ({part.title})",
+        f"{setup.parameters_billion:.4g}B",
+        active(result),
+    )
+    if computing < setup.parameters_billion:
+        size += f", {computing:.4g}B active"
     if speed is None or not setup.parameters_billion:
-        return Row((f"{setup.model} ({part.title})", size, NOTHING, NOTHING, NOTHING))
+        return Row((name, size, NOTHING, NOTHING, NOTHING, NOTHING))
     middle = median_interval(speed.samples).value
     factor = middle / setup.parameters_billion
     relative = figure(factor / reference.BASE_FACTOR)
-    return Row((f"{setup.model} ({part.title})", size, shown(middle, speed.metric), figure(factor), relative))
+    return Row(
+        (name, size, shown(middle, speed.metric), figure(factor), figure(middle / computing), relative)
+    )

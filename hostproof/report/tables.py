@@ -10,6 +10,7 @@ from hostproof.judge.units import figure, label, shown, span, wanted
 from hostproof.measure.figures import CARRIED_FROM
 from hostproof.measure.result import METRICS, Measurement, Result
 from hostproof.report import fleet
+from hostproof.report.lane_tables import dense_and_experts, lanes
 from hostproof.report.material import Material, Part
 from hostproof.report.noise_table import noise
 from hostproof.report.proof_tables import costs, proof
@@ -29,6 +30,8 @@ def main_tables(material: Material) -> tuple[Table, ...]:
         *latency(material),
         comparison(material),
         *([performance_factor(material)] if material.measured else []),
+        *dense_and_experts(material),
+        *lanes(material),
         *ceiling(material),
         *roofline(material),
         *suspected(material),

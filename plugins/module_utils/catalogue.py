@@ -10,8 +10,9 @@ from typing import Any
 
 FORMATS = ("gguf", "safetensors")
 KEYS = {"format", "parameters_billion", "size_bytes", "main", "files", "source"}
-OPTIONAL = {"advice"}
-"""What to do where the source does not have the model: a sentence for whoever is left without it."""
+OPTIONAL = {"advice", "active_parameters_billion", "parameters_source"}
+"""`advice`: what to do where the source does not have the model, a sentence for whoever is left without it. `active_parameters_billion`: of a
+mixture of experts, those that compute each token (left out, all do). `parameters_source`: where both numbers come from."""
 SOURCES: Mapping[str, frozenset[str]] = {
     "url": frozenset({"base"}),
     "huggingface": frozenset({"repo", "revision"}),
@@ -61,6 +62,15 @@ def _own(entry: Mapping[str, Any]) -> Iterator[str]:
         value = entry.get(key, 1)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
             yield f"`{key}` is {value!r}, not a number above 0"
+    yield from _active(entry)
+
+
+def _active(entry: Mapping[str, Any]) -> Iterator[str]:
+    active, every = entry.get("active_parameters_billion", 1e-9), entry.get("parameters_billion")
+    if isinstance(active, bool) or not isinstance(active, (int, float)) or not 0 < active < float("inf"):
+        yield f"`active_parameters_billion` is {active!r}, not a number above 0"
+    elif isinstance(every, (int, float)) and active > every:
+        yield f"`active_parameters_billion` is {active!r}, and there are {every!r} in all"
 
 
 def _files(entry: Mapping[str, Any]) -> Iterator[str]:

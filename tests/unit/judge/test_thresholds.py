@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from hostproof.errors import HostproofError
 from hostproof.judge import thresholds, units
@@ -385,3 +386,21 @@ def test_the_article_s_goals_are_goals() -> None:
     (gpu,) = [one for one in thresholds.load(INVENTORY / "thresholds").values() if one.setup == "gpu"]
     goals = {(t.cell, t.metric, t.statistic) for t in gpu.thresholds if t.goal}
     assert goals == {("prefix", "prefix_cache_hit_rate", "median"), ("long-prompt", "ttft", "p95")}
+
+
+def test_every_model_that_the_article_names_is_in_the_catalogue_with_a_source() -> None:
+    folder = INVENTORY / "group_vars/epyc_9175f_rtx_pro_6000_max_q"
+    known = yaml.safe_load((folder / "models.yml").read_text())["model_store_catalogue"]
+    judged = {
+        one.model
+        for one in thresholds.load(INVENTORY / "thresholds").values()
+        if one.hardware == "epyc-9175f-rtx-pro-6000-max-q"
+    }
+    assert judged | {"kimi-k2.5-q4_k_s", "iquest-coder-v1-40b-loop-instruct-nvfp4"} <= set(known)
+    assert all(entry["parameters_source"] for entry in known.values())
+    experts = {
+        name: entry["active_parameters_billion"]
+        for name, entry in known.items()
+        if "active_parameters_billion" in entry
+    }
+    assert experts == {"kimi-k2.5-q4_k_s": 32, "moe-229b-a10b": 10}

@@ -76,6 +76,14 @@ def test_the_workloads_are_there() -> None:
         ),
         (build.config(server=build.server(url="localhost:8080")), "server.url: must begin with http"),
         (build.config(server=build.server(parameters_billion=0)), "server.parameters_billion: must be"),
+        (
+            build.config(server=build.server(active_parameters_billion=1)),
+            "server.active_parameters_billion: is 1, of 0.5 in all",
+        ),
+        (
+            build.config(server=build.server(active_parameters_billion="x")),
+            "server.active_parameters_billion: must be",
+        ),
         (build.config(server=build.server(schema="x/1")), "server.schema: is 'x/1'"),
         (build.config(server=build.server(context=16)), r"workload.cells\[0\]: needs 28 tokens and more"),
         ("text", "config: must be a mapping"),

@@ -29,6 +29,10 @@ def test_a_whole_entry_has_no_complaints() -> None:
     assert complaints() == []
 
 
+def test_a_mixture_of_experts_may_say_what_computes_and_whence_it_is_known() -> None:
+    assert complaints(active_parameters_billion=0.1, parameters_source="the model card") == []
+
+
 def test_what_to_do_without_it_is_said_with_what_is_wrong_and_only_then() -> None:
     assert complaints(advice="Take another.") == []
     assert complaints(advice="Take another.", files={})[-1] == "Take another"
@@ -50,6 +54,12 @@ def test_what_to_do_without_it_is_said_with_what_is_wrong_and_only_then() -> Non
         ({"size_bytes": 0}, "`size_bytes` is 0, not a number above 0"),
         ({"size_bytes": True}, "`size_bytes` is True, not a number above 0"),
         ({"parameters_billion": float("nan")}, "`parameters_billion` is nan, not a number above 0"),
+        ({"active_parameters_billion": 0}, "`active_parameters_billion` is 0, not a number above 0"),
+        ({"active_parameters_billion": "3B"}, "`active_parameters_billion` is '3B', not a number above 0"),
+        (
+            {"active_parameters_billion": 1.0},
+            "`active_parameters_billion` is 1.0, and there are 0.268 in all",
+        ),
         ({"colour": "red"}, "`colour` is no key of a catalogue entry"),
         ({"source": {"kind": "ftp"}}, "`source.kind` is 'ftp', not one of url, huggingface"),
         ({"source": "huggingface"}, "`source.kind` is ''"),

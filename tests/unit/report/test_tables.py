@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from hostproof.judge.model import Outcome, Verdict
 from hostproof.judge.proof import DeviceProof
 from hostproof.judge.verdict import judge_setup
 from hostproof.measure.result import Measurement, Setup
 from hostproof.report import proof_tables, tables
+from hostproof.report.lane_tables import dense_and_experts, lanes
 from hostproof.report.material import Material
 from hostproof.report.noise_table import noise
 from hostproof.report.ranking import remarks
@@ -38,6 +41,8 @@ def test_the_article_s_tables_are_all_there() -> None:
         "latency",
         "comparison",
         "performance-factor",
+        "dense-and-experts",
+        "lanes",
     ]
 
 
@@ -143,7 +148,47 @@ def test_the_performance_factor_is_speed_by_billions_of_parameters() -> None:
     )
     verdict = judge_setup(found, thresholds(threshold()))
     table = performance_factor(Material(Verdict("r", (verdict,)), (found,)))
-    assert ours(table)[0][1:] == ("40B", "26.8 tok/s", "0.670", "6.70")
+    assert ours(table)[0][1:] == ("40B", "26.8 tok/s", "0.670", "0.670", "6.70")
+
+
+def experts() -> Material:
+    setup = replace(
+        epyc().setup,
+        name="moe",
+        model="moe-229b-a10b",
+        parameters_billion=229.0,
+        active_parameters_billion=10.0,
+    )
+    found = epyc(speed=22.0, setup=replace(setup, server="llama_server"))
+    verdict = judge_setup(found, thresholds(threshold(bound=20.0), not_judged=NOT_JUDGED))
+    return Material(Verdict("r", (verdict,)), (found,), {"moe": "D: MoE"})
+
+
+def test_a_mixture_of_experts_has_two_factors() -> None:
+    (row,) = ours(performance_factor(experts()))
+    assert row[1] == "229B, 10B active"
+    assert (float(row[3]), float(row[4])) == pytest.approx((22.0 / 229, 2.2), rel=0.02)
+
+
+def test_dense_stands_against_experts_with_the_article_s_two_rows() -> None:
+    (table,) = dense_and_experts(experts())
+    assert ours(table)[0][1:3] == ("mixture of experts", "10B, 4% of all")
+    assert [row.cells[0] for row in table.rows if row.muted] == [
+        "the article, dense 40B on the CPU",
+        "the article, MoE 229B on the CPU",
+    ]
+    (dense,) = dense_and_experts(build.judged())
+    assert ours(dense)[0][1:3] == ("dense", "39.79B")
+
+
+def test_a_lane_says_who_fits_and_why_others_do_not() -> None:
+    (table,) = lanes(experts())
+    said = {row[0]: (row[2], row[3]) for row in ours(table) if row[0]}
+    assert said["batch on the CPU"][0] == "D: MoE"
+    assert "229B, 10B active; nobody waits" in said["batch on the CPU"][1]
+    assert said["daily agent work"][0] == "none that was measured"
+    assert any(row[2] == "not: D: MoE" and "and 25 are wanted" in row[3] for row in ours(table))
+    assert next(row.cells[2] for row in table.rows if row.muted) == "IQuest-Coder-40B nvfp4"
 
 
 def test_several_hosts_are_told_apart() -> None:
@@ -182,7 +227,7 @@ def test_a_problem_is_never_a_figure() -> None:
     material = Material(Verdict("r", (verdict,)), (found,))
     assert verdict.outcome is Outcome.UNMEASURED
     assert ours(comparison(material))[0][1] == "not measured"
-    assert ours(performance_factor(material))[0][2:] == ("–", "–", "–")
+    assert ours(performance_factor(material))[0][2:] == ("–", "–", "–", "–")
 
 
 WHY = "22.73 GB a token at 1,792 GB/s"
