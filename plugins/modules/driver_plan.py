@@ -229,8 +229,9 @@ def ask_apt(
     )
     branches = [name.removeprefix("nvidia-utils-") for name in apt.names("nvidia-utils-")]
     choice = wanted.choose(wishes, here, offer, branches)
-    findings = [*choice.findings]
-    missing = any(f.severity == "fail" for f in findings)
+    # Where no branch at all is known since the sources failed, their failure is what there is to say.
+    findings = [f for f in choice.findings if branches or not said or f.id != "branch"]
+    missing = any(f.severity == "fail" for f in choice.findings)
     findings += judge.of_update(said, needed=missing)
     if wishes.source == wanted.NVIDIA:
         findings += judge.of_headers(here, here.packages, apt.names("linux-headers-"))
