@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,10 @@ def _outlier(group: Group, each: Outlier, odd: Sequence[Difference]) -> str:
         f"median of the hosts {shown(each.middle, each.metric)} ({each.distance:.3g} MADs away; chance gives {each.limit:g})"
     )
     mine = [one for one in odd if one.usual is not None and each.host in one.odd]
-    told = [f"{one.key} {one.values[each.host]} (others {one.usual})" for one in mine[:TOLD]]
+    told = [
+        f"{one.key} {_fact(one.key, one.values[each.host])} (others {_fact(one.key, one.usual or NOTHING)})"
+        for one in mine[:TOLD]
+    ]
     more = f", and {len(mine) - TOLD} more" if len(mine) > TOLD else ""
     return f"{head}. " + (
         f"In its passport alone: {'; '.join(told)}{more}" if told else "Its passport is like the others'"
@@ -160,8 +164,15 @@ def _passports(odd: Sequence[Difference], hosts: Sequence[str]) -> Iterator[Tabl
 
 
 def _differs(each: Difference, hosts: Sequence[str]) -> Row:
-    told = "; ".join(f"{host}: {each.values[host]}" for host in hosts if host in each.odd)
-    return Row((each.key, NOTHING if each.usual is None else each.usual, told))
+    told = "; ".join(f"{host}: {_fact(each.key, each.values[host])}" for host in hosts if host in each.odd)
+    return Row((each.key, NOTHING if each.usual is None else _fact(each.key, each.usual), told))
+
+
+def _fact(key: str, value: str) -> str:
+    """Sizes as people read them."""
+    if not key.endswith("bytes"):
+        return value
+    return re.sub(r"\b\d{7,}\b", lambda size: shown(float(size[0]), "peak_memory"), value)
 
 
 def _figure(group: Group) -> Figure:

@@ -77,8 +77,21 @@ def render(material: Material, before: Sequence[Table] = (), told: Sequence[str]
     style = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # our own file
     page = environment.get_template("report.html.j2")
     found = _context(material) | {"before": list(before), "before_told": list(told)}
+    found["evidence"] = [*_tables(found["evidence"]), *_rest(material, found)]
     sections = list(_sections(found))
     return page.render(style=style, words=WORDS, sections=sections, **found) + "\n"
+
+
+def _rest(material: Material, found: dict[str, object]) -> Iterator[Table]:
+    """Tables of the other forms that have no place of their own here: nothing that is told elsewhere is missing on the page."""
+    fleet_of = found["fleet"]
+    placed = {table.key for value in found.values() for table in _tables(value)}
+    placed |= {table.key for table in fleet_of.tables} if isinstance(fleet_of, fleet.Fleet) else set()
+    yield from (table for table in tables.all_tables(material) if table.key not in placed)
+
+
+def _tables(value: object) -> list[Table]:
+    return [each for each in value if isinstance(each, Table)] if isinstance(value, list) else []
 
 
 def _sections(found: dict[str, object]) -> Iterator[Section]:

@@ -1,4 +1,7 @@
-"""The report for programs: verdict, figures with their intervals, and the tables as the pages show them."""
+"""The report for programs: verdict, figures with their intervals, and the tables as the pages show them.
+
+Its schema: docs/schema/report-1.json.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from hostproof.judge.verdict_json import to_dict
 from hostproof.judge.viability import viability
 from hostproof.measure.figures import CARRIED_FROM
 from hostproof.measure.result import Measurement, Result
+from hostproof.report import fleet
 from hostproof.report.material import Material, Part
 from hostproof.report.ranking import remarks
 from hostproof.report.table import Table
@@ -28,6 +32,7 @@ def render(material: Material) -> str:
             for r in remarks(material)
         ],
         "setups": [_setup(part, result) for part, result in material.measured],
+        "fleet": fleet.as_json(material),
         "tables": [_table(table) for table in all_tables(material)],
     }
     return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -44,7 +49,14 @@ def _setup(part: Part, result: Result) -> dict[str, Any]:
         "finished": result.finished,
         "viability": viability(result, part.verdict.outcome).word,
         "measurements": [_measurement(measured) for measured in result.measurements],
+        "runs": [
+            {**run, "contended": bool(run["contended"]), "why": run["contended"]} for run in _runs(result)
+        ],
     }
+
+
+def _runs(result: Result) -> list[dict[str, Any]]:
+    return [dict(run) for run in result.telemetry.get("runs", ())]
 
 
 def _measurement(measured: Measurement) -> dict[str, Any]:

@@ -8,8 +8,11 @@ from hostproof.judge.verdict import line
 from hostproof.report.material import Material
 from hostproof.report.ranking import Remark, remarks
 from hostproof.report.table import WORDS, Table
-from hostproof.report.tables import all_tables
+from hostproof.report.tables import all_tables, main_tables
 
+MOST_CHARACTERS = 65_000
+"""GitHub takes 65,536 in a comment."""
+LEFT_OUT = "{} more tables are in report.html and report.json: a comment has no room for them."
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
@@ -18,8 +21,26 @@ def render(material: Material) -> str:
     parts = [f"# {escape(line(verdict))}", f"Run `{verdict.run_id.replace('`', '')}`"]
     if found := remarks(material):
         parts.append("\n".join(_remark(each) for each in found))
-    parts += [table_of(table) for table in all_tables(material)]
-    return "\n\n".join(parts) + "\n"
+    main = main_tables(material)
+    parts += [table_of(table) for table in main]
+    shown = {table.key for table in main}
+    rest = [folded(table) for table in all_tables(material) if table.key not in shown]
+    return _fitting(parts, rest)
+
+
+def folded(table: Table) -> str:
+    """Behind its title: in a pull request it opens with a click, elsewhere it is text between two tags."""
+    return f"<details><summary>{escape(table.title)}</summary>\n\n{table_of(table)}\n\n</details>"
+
+
+def _fitting(parts: list[str], rest: list[str]) -> str:
+    """Evidence is left out, the last first, before a pull request would refuse all of it."""
+    left_out = 0
+    while rest and len("\n\n".join([*parts, *rest])) > MOST_CHARACTERS - len(LEFT_OUT):
+        rest.pop()
+        left_out += 1
+    more = [LEFT_OUT.format(left_out)] if left_out else []
+    return "\n\n".join([*parts, *rest, *more]) + "\n"
 
 
 def escape(text: str) -> str:

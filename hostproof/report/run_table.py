@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hostproof.judge.units import figure, shown
@@ -11,6 +12,12 @@ from hostproof.report.material import Material
 from hostproof.report.table import NOTHING, Row, Table, left, right
 
 CONTENDED = "! contended"
+COLUMNS = (
+    *left("Config", "Cell"),
+    *right("Run", "TG", "Server's cores", "Others' cores", "Waited for a core", "Clock"),
+    *right("Energy", "Energy a token", "Throughput a watt"),
+    *left("GPU held back by", "Contended"),
+)
 BESIDE = ("generation_throughput", "energy_per_token", "throughput_per_watt")
 """Metrics that are shown beside telemetry, where every run of the cell has one."""
 
@@ -25,18 +32,18 @@ def runs(material: Material) -> Iterator[Table]:
     if not rows:
         return
     contended = sum(row.marked for row in rows)
-    columns = (
-        *left("Config", "Cell"),
-        *right("Run", "TG", "Server's cores", "Others' cores", "Waited for a core", "Clock"),
-        *right("Energy", "Energy a token", "Throughput a watt"),
-        *left("GPU held back by", "Contended"),
-    )
     note = (
         f"{contended} of {len(rows)} runs are contended: everything but server and instrument took more than 5 % of the processors and "
-        "somebody waited for one, or memory was short (docs/telemetry.md). Energy is the whole host's, as far as it tells: "
-        f"{NOTHING} where it has no counter."
+        "somebody waited for one, or memory was short (docs/telemetry.md). Energy is the whole host's, as far as it tells."
     )
-    yield Table("runs", "Runs, and the host meanwhile", columns, rows, note)
+    yield _known(Table("runs", "Runs, and the host meanwhile", COLUMNS, rows, note))
+
+
+def _known(table: Table) -> Table:
+    """Without the columns in which no host tells anything: a counter that is not there is told in the gaps."""
+    kept = [n for n in range(len(table.columns)) if any(row.cells[n] != NOTHING for row in table.rows)]
+    rows = tuple(replace(row, cells=tuple(row.cells[n] for n in kept)) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[n] for n in kept), rows=rows)
 
 
 def _cells(result: Result, run: Mapping[str, Any]) -> tuple[str, ...]:
