@@ -11,8 +11,9 @@ from typing import Any
 FORMATS = ("gguf", "safetensors")
 KEYS = {"format", "parameters_billion", "size_bytes", "main", "files", "source"}
 OPTIONAL = {"advice", "active_parameters_billion", "parameters_source"}
-"""`advice`: what to do where the source does not have the model, a sentence for whoever is left without it. `active_parameters_billion`: of a
-mixture of experts, those that compute each token (left out, all do). `parameters_source`: where both numbers come from."""
+"""`advice`: what to do where the source does not have the model, a sentence for whoever is left without it.
+`active_parameters_billion`: of a mixture of experts, those that compute each token; left out, all do.
+`parameters_source`: where both numbers come from."""
 SOURCES: Mapping[str, frozenset[str]] = {
     "url": frozenset({"base"}),
     "huggingface": frozenset({"repo", "revision"}),
