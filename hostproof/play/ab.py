@@ -78,13 +78,16 @@ def run(checkout: Checkout, console: Console, asked: Asked, *, as_json: bool = F
 
     def judge(finished: Finished, progress: Progress, folder: Path) -> Ending:
         trouble = of_facts(finished, progress)
+        if trouble.status is not ExitStatus.YES:
+            # Half a comparison is none, whatever its figures look like.
+            return trouble
         result = compared.load(folder, folder.name, hosts[0])
         if result is None or not result.seen:
-            return trouble if trouble.status is not ExitStatus.YES else nothing()
+            return Ending(ExitStatus.COULD_NOT, "could not: nothing was measured.")
         made.append(result)
         write_whole(folder / "ab.json", report.render_json(result, asked.again()))
         write_whole(folder / "ab.md", report.render_markdown(result, asked.again()))
-        return of_comparison(trouble, result, asked.again())
+        return of_comparison(result, asked.again())
 
     order = verbs.Order("ab", "ab", hosts, arguments, extra)
     ended = verbs.carry_out(checkout, Console(stderr=True) if as_json else console, order, judge)
@@ -97,15 +100,8 @@ def run(checkout: Checkout, console: Console, asked: Asked, *, as_json: bool = F
     return ended.ending
 
 
-def nothing() -> Ending:
-    return Ending(ExitStatus.COULD_NOT, "could not: nothing was measured.")
-
-
-def of_comparison(trouble: Ending, found: Compared, again: str) -> Ending:
+def of_comparison(found: Compared, again: str) -> Ending:
     """The closing sentence: the verdict, and the line that keeps it, takes it back, or would tell more. Pure."""
-    if trouble.status is not ExitStatus.YES:
-        # Half a comparison is none, whatever its figures look like.
-        return trouble
     if not found.as_found:
         return Ending(
             ExitStatus.COULD_NOT,

@@ -41,6 +41,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             # Of these, the container has what reaches its server; the kernel's own are left alone there.
             tuning_areas=["hugepages", "numa"],
             validation_setups={"cpu": {"title": "A: CPU", "server": "llama_server", "workload": "quick"}},
+            # Its own, so that nobody else's run builds the instrument anew meanwhile.
+            ab_cache=str(folder),
             # So that a killed comparison is put back while a test waits for it.
             ab_guard_seconds=90,
         )

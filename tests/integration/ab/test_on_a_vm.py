@@ -47,6 +47,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         made.say(
             tuning_hugepages_pools=[{"size": "2M", "pages": 16, "node": 1, "for": "the lab"}],
             tuning_hugepages_reserve_bytes=400_000_000,
+            # Its own, so that nobody else's run builds the instrument anew meanwhile.
+            ab_cache=str(folder),
             validation_setups={"cpu": {"title": "a stand-in", "server": "llama_server", "workload": "quick"}},
         )
         install(made)

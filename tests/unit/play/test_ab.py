@@ -15,13 +15,11 @@ from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
 from hostproof.measure.result import Check, Measurement, Result, Setup, to_json
 from hostproof.play import ab, ab_plan, setups
-from hostproof.play.ending import Ending
 from hostproof.report import ab as report
 from hostproof.report import compared
 from hostproof.report.compared import Compared
 from hostproof.report.markdown import escape
 
-WELL = Ending(ExitStatus.YES, "")
 ROOT = Path(__file__).parents[3]
 THP = "/sys/kernel/mm/transparent_hugepage/enabled"
 PLACE = {
@@ -205,14 +203,14 @@ def test_rounds_that_are_none_are_refused(text: str) -> None:
 
 def test_a_gain_is_kept_with_the_line_that_keeps_it(tmp_path: Path) -> None:
     found = run_of(tmp_path)
-    ending = ab.of_comparison(WELL, found, "./inv ab --host h1 --knobs thp")
+    ending = ab.of_comparison(found, "./inv ab --host h1 --knobs thp")
     assert ending.status is ExitStatus.YES
     assert "helps generation throughput: ×1.3" in ending.sentence
     assert ending.sentence.endswith("Keep it: ./inv provision --host h1")
 
 
 def test_a_loss_is_taken_back_in_the_kernel_and_in_the_inventory(tmp_path: Path) -> None:
-    ending = ab.of_comparison(WELL, run_of(tmp_path, gain=0.7), "again")
+    ending = ab.of_comparison(run_of(tmp_path, gain=0.7), "again")
     assert ending.status is ExitStatus.NO
     assert (
         "Take it back: ./inv undo --host h1 --only hugepages, and `llama_server_load_mode: mmap`"
@@ -221,13 +219,13 @@ def test_a_loss_is_taken_back_in_the_kernel_and_in_the_inventory(tmp_path: Path)
 
 
 def test_no_difference_is_inconclusive(tmp_path: Path) -> None:
-    ending = ab.of_comparison(WELL, run_of(tmp_path, gain=1.0), "./inv ab --host h1 --knobs thp")
+    ending = ab.of_comparison(run_of(tmp_path, gain=1.0), "./inv ab --host h1 --knobs thp")
     assert ending.status is ExitStatus.INCONCLUSIVE and "cannot tell for prompt throughput" in ending.sentence
 
 
 def test_beside_others_nothing_is_judged(tmp_path: Path) -> None:
     found = run_of(tmp_path, rest=20.05)
-    ending = ab.of_comparison(WELL, found, "./inv ab --host h1 --knobs thp")
+    ending = ab.of_comparison(found, "./inv ab --host h1 --knobs thp")
     assert ending.status is ExitStatus.INCONCLUSIVE
     assert (
         "18 of 18 measurements were disturbed (round 1, " in ending.sentence
@@ -238,14 +236,9 @@ def test_beside_others_nothing_is_judged(tmp_path: Path) -> None:
 
 def test_without_proof_that_the_host_is_back_there_is_no_answer(tmp_path: Path) -> None:
     found = run_of(tmp_path, back=False)
-    ending = ab.of_comparison(WELL, found, "again")
+    ending = ab.of_comparison(found, "again")
     assert ending.status is ExitStatus.COULD_NOT and "no proof that h1 is as it was found" in ending.sentence
     assert next(report.findings(found)).startswith("there is no proof")
-
-
-def test_half_a_comparison_is_none(tmp_path: Path) -> None:
-    trouble = Ending(ExitStatus.COULD_NOT, "could not: 'Wait for its answer' failed on h1.")
-    assert ab.of_comparison(trouble, run_of(tmp_path), "again") is trouble
 
 
 def test_what_was_not_used_or_failed_or_left_out_is_said(tmp_path: Path) -> None:
