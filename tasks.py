@@ -12,6 +12,7 @@ from rich.console import Console
 from hostproof.exits import ExitStatus
 from hostproof.judge.effect import LEAST_ROUNDS
 from hostproof.play import ab as comparing
+from hostproof.play import accept as accepting
 from hostproof.play import calibrate as calibrating
 from hostproof.play import (
     checks,
@@ -24,7 +25,6 @@ from hostproof.play import (
     testing,
     verbs,
 )
-from hostproof.play import accept as accepting
 from hostproof.play import drift as drifting
 from hostproof.play import facts as passports
 from hostproof.play import history as trends
@@ -274,9 +274,17 @@ def calibrate(
     return calibrating.run(here(), Console(), asked)
 
 
-@verb(options={"run": "run id, as its folder under runs/ is called; without it the newest that has a report"})
-def report(_: Context, run: str = "") -> Ending:
+@verb(
+    options={
+        "run": "run id, as its folder under runs/ is called; without it the newest that has a report",
+        "against": "an earlier run, or a Result's file: shown beside it, and a page with before and after",
+        "force": "also where models or workloads differ; then it is marked",
+    }
+)
+def report(_: Context, run: str = "", against: str = "", force: bool = False) -> Ending:
     """Show the report of a validation again."""
+    if against:
+        return reports.against(here(), Console(), run, against, force=force)
     return reports.again(here(), Console(), run)
 
 

@@ -23,6 +23,14 @@ def show(checkout: Checkout, console: Console, before: str, after: str, *, force
 
     Raises HostproofError for what cannot be found, and for Results of other models or workloads unless forced.
     """
+    comparisons = compared(checkout, before, after, force=force)
+    for each in comparisons:
+        say(console, each)
+    return _ending(comparisons)
+
+
+def compared(checkout: Checkout, before: str, after: str, *, force: bool = False) -> list[Comparison]:
+    """Setup by setup. Raises HostproofError as `show` does."""
     found = list(past.pairs(past.named(checkout, before), past.named(checkout, after)))
     if not found:
         raise HostproofError(
@@ -30,19 +38,18 @@ def show(checkout: Checkout, console: Console, before: str, after: str, *, force
             where=f"{before} and {after}",
             mend="Name two files of Results, runs/<run>/results/<host>/<setup>.json.",
         )
-    compared = [compare(one.result, other.result) for one, other in found]
-    for each, (one, other) in zip(compared, found, strict=True):
+    comparisons = [compare(one.result, other.result) for one, other in found]
+    for each, (one, other) in zip(comparisons, found, strict=True):
         if each.unlike and not force:
             raise HostproofError(
                 f"these cannot be compared: {'; '.join(each.unlike)}",
                 where=f"{one.path} and {other.path}",
                 mend="Compare Results of one model and workload; --force compares them all the same, and marks it.",
             )
-        _print(console, each)
-    return _ending(compared)
+    return comparisons
 
 
-def _print(console: Console, found: Comparison) -> None:
+def say(console: Console, found: Comparison) -> None:
     for table in tables(found):
         terminal.draw(console, table)
     marks = [f"{FORCED}: {why}" for why in found.unlike]

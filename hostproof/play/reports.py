@@ -7,11 +7,12 @@ from pathlib import Path
 from rich.console import Console
 
 from hostproof.errors import HostproofError
-from hostproof.play import record
+from hostproof.play import compare_runs, record
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending, of_verdict, read_verdict
 from hostproof.play.inventory import listing, nearest
-from hostproof.report import material, terminal
+from hostproof.report import html, material, terminal
+from hostproof.report.write import write_page
 
 PAGE = "report.html"
 
@@ -53,4 +54,20 @@ def again(checkout: Checkout, console: Console, run_id: str) -> Ending:
     """Shows a report once more and ends as its verdict did."""
     folder = find(checkout, run_id)
     show(console, folder)
+    return of_verdict(read_verdict(folder))
+
+
+def against(checkout: Checkout, console: Console, run_id: str, other: str, *, force: bool = False) -> Ending:
+    """Shows a report beside an earlier run, and writes a page with both. Ends as the report's own verdict did.
+
+    Raises HostproofError for what cannot be found, and for Results of other models or workloads unless forced.
+    """
+    folder = find(checkout, run_id)
+    compared = compare_runs.compared(checkout, other, str(folder), force=force)
+    show(console, folder)
+    for each in compared:
+        compare_runs.say(console, each)
+    page = folder / f"report-against-{Path(other).stem}.html"
+    write_page(page, html.render(material.load(folder), compared))
+    console.print(f"before and after: {page}", markup=False, highlight=False, soft_wrap=True)
     return of_verdict(read_verdict(folder))

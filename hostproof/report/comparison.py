@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hostproof.judge.comparison import Comparison, Row, Word
 from hostproof.judge.two_samples import Shift
 from hostproof.judge.units import figure, label, shown, span
@@ -21,6 +23,24 @@ SIGNS = {
 
 def tables(found: Comparison) -> tuple[Table, ...]:
     return tuple(each for each in (_figures(found), _around(found)) if each.rows)
+
+
+def named_tables(found: Comparison) -> tuple[Table, ...]:
+    """The same for a page that has several: each with the setup in its title."""
+    name = f"{found.after.host}-{found.after.setup.name}"
+    title = f"{found.after.host}, {found.after.setup.name}"
+    return tuple(
+        replace(table, key=f"{table.key}-{name}", title=f"{table.title}: {title}") for table in tables(found)
+    )
+
+
+def told(found: Comparison) -> tuple[str, ...]:
+    """What a reader has to know of it, each with the setup."""
+    title = f"{found.after.host}, {found.after.setup.name}"
+    return tuple(
+        f"{title}: {each}"
+        for each in (*(f"FORCED: not of one kind: {why}" for why in found.unlike), *found.remarks)
+    )
 
 
 def _figures(found: Comparison) -> Table:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from hostproof.judge.comparison import Comparison
 from hostproof.judge.model import Outcome, Threshold
 from hostproof.measure.result import LATENCY_AT, Measurement, Result
 from hostproof.measure.workload import Cell, parse
@@ -15,6 +16,7 @@ from hostproof.report.curves import SERIES, Line, Theirs
 from hostproof.report.curves import by_length as curves_by_length
 from hostproof.report.curves import distribution as curve_of_gaps
 from hostproof.report.material import Material, Part
+from hostproof.report.places import ratios as ratios_of
 from hostproof.report.seed_tables import checkpoints
 from hostproof.report.timeline import LEVELS, heat, timeline
 
@@ -105,6 +107,15 @@ def distribution(part: Part, result: Result) -> Iterator[Figure]:
     note = f"And {more} more cells, in the table of raw samples." if more else ""
     title = f"Gaps between tokens (ITL), share that is at most so long · {part.title}"
     yield Figure(title, curve_of_gaps(title, named), keys=tuple(name for name, _ in named), note=note)
+
+
+def ratios(found: Comparison) -> Iterator[Figure]:
+    """After by before; nothing where no metric has a ratio."""
+    rows = [row for row in found.rows if row.primary and row.shift.kind == "ratio"]
+    if rows:
+        title = f"After by before · {found.after.host}, {found.after.setup.name}"
+        note = "The bar is the interval of the ratio; across 1 nothing can be told."
+        yield Figure(title, ratios_of(title, rows), note=note)
 
 
 def over_time(part: Part, result: Result) -> Iterator[Figure]:

@@ -10,14 +10,17 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from hostproof.judge.comparison import Comparison
 from hostproof.judge.model import Judged, Outcome
 from hostproof.judge.statistics import median_interval
 from hostproof.judge.units import figure, label, shown
 from hostproof.judge.verdict import line
 from hostproof.judge.viability import decoding, viability, waiting
 from hostproof.measure.result import Measurement, Result
+from hostproof.report import comparison as side_by_side
 from hostproof.report import figures, fleet, plots, tables
 from hostproof.report.figures import Figure
+from hostproof.report.lane_tables import dense_and_experts, lanes
 from hostproof.report.limits import bars, limits
 from hostproof.report.material import Material, Part
 from hostproof.report.proof_tables import costs, proof
@@ -66,8 +69,8 @@ class Section:
     title: str
 
 
-def render(material: Material, before: Sequence[Table] = (), told: Sequence[str] = ()) -> str:
-    """`before`: tables of this run beside an earlier one, and `told`, what to know of them.
+def render(material: Material, before: Sequence[Comparison] = ()) -> str:
+    """`before`: this run beside an earlier one, setup by setup.
 
     Of several hosts it is the fleet's page; each has one of its own (`page_of`).
     """
@@ -76,10 +79,18 @@ def render(material: Material, before: Sequence[Table] = (), told: Sequence[str]
     )
     style = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # our own file
     page = environment.get_template("report.html.j2")
-    found = _context(material) | {"before": list(before), "before_told": list(told)}
+    found = _context(material) | _beside(before)
     found["evidence"] = [*_tables(found["evidence"]), *_rest(material, found)]
     sections = list(_sections(found))
     return page.render(style=style, words=WORDS, sections=sections, **found) + "\n"
+
+
+def _beside(before: Sequence[Comparison]) -> dict[str, object]:
+    return {
+        "before": [table for each in before for table in side_by_side.named_tables(each)],
+        "before_told": [text for each in before for text in side_by_side.told(each)],
+        "ratios": [each for comparison_ in before for each in figures.ratios(comparison_)],
+    }
 
 
 def _rest(material: Material, found: dict[str, object]) -> Iterator[Table]:
@@ -127,7 +138,7 @@ def _context(material: Material) -> dict[str, object]:
         "pages": {} if alone else {host: page_of(host) for host in material.hosts},
         "thresholds": [tables.thresholds(part) for part in material.parts],
         "plots": [(part, list(_plots(part, result))) for part, result in measured],
-        "throughput": [tables.throughput(part, result) for part, result in material.measured],
+        "throughput": list(tables.throughputs(material)),
         "by_length": list(figures.by_length(material)),
         "gaps": [each for part, result in measured for each in figures.distribution(part, result)],
         "latency": list(latency_table(material)),
@@ -140,7 +151,12 @@ def _context(material: Material) -> dict[str, object]:
             *costs(material),
             *made_of(material),
         ],
-        "summary": [comparison(material), performance_factor(material)],
+        "summary": [
+            comparison(material),
+            performance_factor(material),
+            *dense_and_experts(material),
+            *lanes(material),
+        ],
         "cores": [
             (part, plots.cores(cores))
             for part, result in measured

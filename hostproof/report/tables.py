@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hostproof.judge.model import Judged, Outcome
 from hostproof.judge.statistics import median_interval, percentile, spread
@@ -25,7 +26,7 @@ def main_tables(material: Material) -> tuple[Table, ...]:
     return (
         *fleet.tables(material),
         *(thresholds(part) for part in material.parts),
-        *(throughput(part, result) for part, result in material.measured),
+        *throughputs(material),
         *noise(material),
         *latency(material),
         comparison(material),
@@ -54,6 +55,8 @@ def all_tables(material: Material) -> tuple[Table, ...]:
     )
 
 
+MOST_CELLS = 6
+"""Columns with figures that A4 has room for."""
 GOALS = {
     Outcome.PROVEN: "goal: reached",
     Outcome.BELOW: "goal: not yet",
@@ -113,6 +116,33 @@ def interval(judged: Judged) -> str:
         limit = judged.low if judged.low is not None else judged.high
         return f"{'≥' if judged.high is None else '≤'} {shown(limit or 0.0, metric)}"
     return span(judged.low, judged.high, metric)
+
+
+def throughputs(material: Material) -> Iterator[Table]:
+    """A table a setup; several where a workload has more cells than paper is wide."""
+    for part, result in material.measured:
+        yield from _narrow(throughput(part, result))
+
+
+def _narrow(table: Table) -> Iterator[Table]:
+    """The same in tables of no more than MOST_CELLS cells; the note stands under the last."""
+    firsts = range(1, len(table.columns), MOST_CELLS)
+    for number, first in enumerate(firsts, 1):
+        columns = (table.columns[0], *table.columns[first : first + MOST_CELLS])
+        rows = tuple(
+            replace(row, cells=(row.cells[0], *row.cells[first : first + MOST_CELLS])) for row in table.rows
+        )
+        last = number == len(firsts)
+        many = f", {number} of {len(firsts)}" if len(firsts) > 1 else ""
+        key = table.key if number == 1 else f"{table.key}-{number}"
+        yield replace(
+            table,
+            key=key,
+            title=f"{table.title}{many}",
+            columns=columns,
+            rows=rows,
+            note=table.note if last else "",
+        )
 
 
 def throughput(part: Part, result: Result) -> Table:

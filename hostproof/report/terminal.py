@@ -33,10 +33,10 @@ def show(console: Console, material: Material, *, everything: bool = False) -> N
         draw(console, table)
 
 
-def text(material: Material, width: int = BRIEF_WIDTH) -> str:
+def text(material: Material, width: int = BRIEF_WIDTH, *, everything: bool = False) -> str:
     """The same as plain text, for where there is no console."""
     console = _plain(width)
-    show(console, material)
+    show(console, material, everything=everything)
     return _written(console)
 
 

@@ -24,17 +24,22 @@ FORMS: dict[str, Callable[[Material], str]] = {
 def write(material: Material, folder: Path) -> tuple[Path, ...]:
     """All forms are made before the first is written. Returns what was written."""
     made = {folder / name: text for name, text in _made(material)}
+    for path, text in made.items():
+        write_page(path, text)
+    return tuple(made)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Whole or not at all. Raises HostproofError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in made.items():
-            _replace(path, text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, text)
     except OSError as error:
         raise HostproofError(
             f"the report cannot be written: {error.strerror}",
-            where=str(error.filename or folder),
+            where=str(error.filename or path.parent),
             mend="Make room, or choose a run_dir that may be written.",
         ) from error
-    return tuple(made)
 
 
 def _made(material: Material) -> Iterator[tuple[str, str]]:

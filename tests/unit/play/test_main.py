@@ -45,3 +45,10 @@ def test_the_inventory_is_read_beside_the_imports_only_where_a_task_wants_it() -
 
 def test_tasks_on_hosts_are_tasks() -> None:
     assert set(main.ON_HOSTS) <= set(tasks.namespace.tasks)
+
+
+def test_a_run_s_id_after_report_needs_no_option() -> None:
+    run = "20261125T051539Z-validate-warm"
+    assert main.with_options(["report", run, "--against", run]) == ["report", "--run", run, "--against", run]
+    for words in (["report"], ["report", "--run", run], ["report", "lint"], ["compare", run, run], []):
+        assert main.with_options(words) == words

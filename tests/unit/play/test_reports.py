@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,35 @@ def test_an_unknown_run_is_refused_with_the_known(tmp_path: Path) -> None:
 def test_no_report_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(HostproofError, match=r"there is no report yet.*\./inv validate"):
         shown(Checkout(tmp_path), "")
+
+
+def beside(checkout: Checkout, run_id: str, other: str, *, force: bool = False) -> tuple[ExitStatus, str]:
+    console = Console(file=io.StringIO(), width=200)
+    status = reports.against(checkout, console, run_id, other, force=force).status
+    assert isinstance(console.file, io.StringIO)
+    return status, console.file.getvalue()
+
+
+def test_a_run_beside_an_earlier_one_is_shown_and_has_a_page(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    old, new = a_run(checkout, 1, build.proven()), a_run(checkout, 2, build.timed())
+    status, text = beside(checkout, new.name, old.name)
+    assert status is ExitStatus.YES, "it ends as its own verdict"
+    assert "Before and after" in text
+    page = new / f"report-against-{old.name}.html"
+    assert text.splitlines()[-1] == f"before and after: {page}"
+    assert "Before and after: epyc01, gpu" in page.read_text()
+    assert "Before and after" not in (new / "report.html").read_text(), "its own report stays as it was"
+
+
+def test_another_model_beside_it_is_refused_unless_forced_and_then_marked(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    new = a_run(checkout, 2, build.proven())
+    (result,) = build.proven().results
+    other = tmp_path / "other.json"
+    other.write_text(to_json(replace(result, setup=replace(result.setup, model="another"))))
+    with pytest.raises(HostproofError, match="the models differ"):
+        beside(checkout, new.name, str(other))
+    assert not list(new.glob("report-against-*"))
+    beside(checkout, new.name, str(other), force=True)
+    assert "FORCED: not of one kind: the models differ" in (new / "report-against-other.html").read_text()
