@@ -135,9 +135,22 @@ GPU_UNIT: Final = Family(
     activate=_RELOAD,
     optional=True,
 )
+IRQBALANCE: Final = Family(
+    "irqbalance",
+    "/etc/systemd/system/irqbalance.service.d/50-hostproof.conf",
+    tuple(f"{folder}/systemd/system/irqbalance.service.d" for folder in _ROOTS),
+    ".conf",
+    section="Service",
+    # Restarted, so that it goes by the new list at once; one that stands still stays so.
+    activate=(
+        *("sh", "-c"),
+        "systemctl daemon-reload && { ! systemctl --quiet is-active irqbalance.service || systemctl restart irqbalance.service; }",
+    ),
+    optional=True,
+)
 GPU_SETTINGS: Final = Family("gpu-settings", "/etc/hostproof/gpu.conf", ("/etc/hostproof",), ".conf")
 FAMILIES: Final[Sequence[Family]] = (
-    *(SYSCTL, TMPFILES, GRUB, MODPROBE, SYSTEM, USER, LIMITS),
+    *(SYSCTL, TMPFILES, GRUB, MODPROBE, SYSTEM, USER, LIMITS, IRQBALANCE),
     *(DRIVER_SOURCE, DRIVER_PINS, PERSISTENCED, BOOT_UNITS, GPU_UNIT, GPU_SETTINGS),
 )
 

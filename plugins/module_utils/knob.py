@@ -12,6 +12,7 @@ setting and knows no reasons. The engine stands between them. `(kind, key)` is a
 | `modprobe` | `<module> <option>` | the option's value |
 | `limit` | `system/DefaultLimitMEMLOCK`, `user/DefaultLimitMEMLOCK` | `infinity` or bytes |
 | `limit` | `limits.d/<user>/memlock` | `unlimited` or KiB |
+| `environment` | `irqbalance.service IRQBALANCE_BANNED_CPULIST`: a unit and a variable that it is started with | the value |
 | `packages` | `nvidia` | the driver's packages, one a line: name, version, `hold` |
 | `file` | the path of a drop-in file that is one setting as a whole | its text |
 | `boot_unit` | a unit that has no [Install] of its own | `started` |

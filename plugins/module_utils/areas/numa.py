@@ -31,7 +31,14 @@ RECLAIM = Option(
 )
 SWAPPINESS = Option("tuning_swappiness", "str", "10", "how readily memory is swapped, 0 to 200, or leave")
 SWAPPINESS_MOST = 200
-WISHES = (SERVERS, BALANCING, RECLAIM, SWAPPINESS)
+BANNED = Option(
+    "tuning_irqbalance_banned",
+    "str",
+    LEAVE,
+    "CPUs that irqbalance keeps interrupts off: those of the servers on the CPU (servers), CPUs as 2-15, or leave",
+)
+OF_SERVERS = "servers"
+WISHES = (SERVERS, BALANCING, RECLAIM, SWAPPINESS, BANNED)
 REASONS: Mapping[str, Reason] = {
     "balancing": Reason(
         what="the kernel's moving of memory to the node whose CPUs use it",
@@ -57,12 +64,20 @@ REASONS: Mapping[str, Reason] = {
         risk="0 brings the out-of-memory killer earlier; 10 is harmless with memory to spare",
         see="cat /proc/sys/vm/swappiness",
     ),
+    "irqbalance": Reason(
+        what="CPUs that irqbalance puts no interrupt on (IRQBALANCE_BANNED_CPULIST)",
+        why="asked for: an interrupt takes its CPU from a server's thread, and all other threads wait for that one",
+        source="irqbalance(1); its unit takes the variable from a drop-in, which /etc/default/irqbalance wins over",
+        effect="none measured",
+        risk="the CPUs that are left carry every interrupt of network and drives; managed ones (NVMe) stay where their driver put them",
+        see="grep . /proc/irq/*/smp_affinity_list",
+    ),
 }
 
 
 def derive(facts: Facts, wishes: Wishes) -> Derived:
     draft = Draft(AREA, facts, REASONS)
-    asked = parse(draft, [BALANCING, RECLAIM, SWAPPINESS], wishes)
+    asked = parse(draft, [BALANCING, RECLAIM, SWAPPINESS, BANNED], wishes)
     servers = declared.read(draft, wishes)
     declared.check(draft, servers)
     _want_balancing(draft, asked[BALANCING.name], explicit=BALANCING.name in wishes)
@@ -71,6 +86,7 @@ def derive(facts: Facts, wishes: Wishes) -> Derived:
     _refuse_policies(draft, servers)
     if not any(finding.severity == "refuse" for finding in draft.findings):
         draft.placements += place(draft, servers)
+    _want_banned(draft, asked[BANNED.name], servers)
     return draft.done()
 
 
@@ -111,6 +127,37 @@ def _want_swappiness(draft: Draft, wish: str) -> None:
         draft.refuse(f"{SWAPPINESS.name} is {wish!r}", SWAPPINESS.name, mend)
         return
     draft.want("swappiness", "sysctl", "vm.swappiness", str(int(wish)))
+
+
+def _want_banned(draft: Draft, wish: str, servers: Sequence[Server]) -> None:
+    if wish == LEAVE:
+        return
+    online = lists.parse(draft.facts.cpu.online)
+    try:
+        cpus = _cpus_of(draft, servers) if wish == OF_SERVERS else lists.parse(wish)
+    except ValueError as error:
+        mend = f"Write CPUs as 2-15 or 2,4,6, or {OF_SERVERS}, or {LEAVE}."
+        draft.refuse(f"{BANNED.name} is {wish!r}: {error}", BANNED.name, mend)
+        return
+    if not cpus:
+        draft.note(
+            "no server on the CPU has CPUs of its own: nothing is kept off any", BANNED.name, "Name the CPUs."
+        )
+    elif not cpus <= online:
+        missing, known = lists.show(cpus - online), draft.facts.cpu.online or "unknown"
+        draft.refuse(f"there are no CPUs {missing}", BANNED.name, f"CPUs here: {known}.")
+    elif cpus == online:
+        draft.refuse("interrupts must go to some CPU", BANNED.name, "Leave at least two CPUs out.")
+    else:
+        key = "irqbalance.service IRQBALANCE_BANNED_CPULIST"
+        draft.want("irqbalance", "environment", key, lists.show(cpus))
+
+
+def _cpus_of(draft: Draft, servers: Sequence[Server]) -> frozenset[int]:
+    """Of the servers on the CPU, as they were placed."""
+    on_cpu = {server.name for server in servers if server.device == "cpu"}
+    places = [lists.parse(one.cpus) for one in draft.placements if one.server in on_cpu and one.cpus]
+    return frozenset().union(*places)
 
 
 def _refuse_policies(draft: Draft, servers: Sequence[Server]) -> None:
