@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import cpu, kernel, memory, numa, pci, power, system
-from .gpu import Seen
+from .gpu_model import Seen
 from .model import SCHEMA, Facts
 from .tree import Tree
 

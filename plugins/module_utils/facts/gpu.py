@@ -13,7 +13,6 @@ from typing import Any
 
 from . import driver, gpu_cards, modinfo, nvml, pci
 from .gpu_model import (
-    Driver,
     Gpu,
     GpuClocks,
     GpuEcc,
@@ -23,6 +22,7 @@ from .gpu_model import (
     GpuPower,
     GpuProcess,
     Nvml,
+    Seen,
 )
 from .model import PciDevice
 from .tree import Tree
@@ -41,12 +41,6 @@ GENERATIONS: Mapping[float, int] = {2.5: 1, 5: 2, 8: 3, 16: 4, 32: 5, 64: 6}
 """GT/s → generation of PCIe."""
 BUSY_STATE = 2
 """At performance states 0 to 2 the link runs at its full speed."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    gpus: tuple[Gpu, ...]
-    driver: Driver
 
 
 @dataclass(frozen=True)

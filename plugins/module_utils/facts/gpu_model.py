@@ -205,3 +205,11 @@ class Driver:
     """The machine owner's key for modules built here: `enrolled`, `not-enrolled`, empty if there is none."""
     device_nodes: tuple[str, ...] = ()
     nvml: Nvml = field(default_factory=Nvml)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look at the GPUs adds to the facts. Here, so that whoever reads facts alone needs not how a GPU is asked."""
+
+    gpus: tuple[Gpu, ...]
+    driver: Driver
