@@ -21,6 +21,9 @@ LABELS = {
     "ceiling_fraction": "share of the ceiling",
     "energy_per_token": "energy a token",
     "throughput_per_watt": "throughput a watt",
+    "output_tokens": "tokens of an answer",
+    "total_throughput": "throughput of all requests at once",
+    "cancel_latency": "delay after a broken-off request",
     "failed_requests": "failed requests",
 }
 _GIB = 1024**3

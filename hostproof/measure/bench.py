@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hostproof.measure import counting, metrics_page, procfs, prompts
-from hostproof.measure.client import PATIENCE_SECONDS, Client
+from hostproof.measure.client import PATIENCE_SECONDS, Client, Messages
 from hostproof.measure.counting import WordBook
 from hostproof.measure.dialect import Dialect, exactly
 from hostproof.measure.errors import (
@@ -25,7 +25,7 @@ from hostproof.measure.sample import Observed, Run
 from hostproof.measure.stream import Stream
 from hostproof.measure.unit import Unit
 from hostproof.measure.watch import Watch
-from hostproof.measure.workload import Cell
+from hostproof.measure.workload import Cache, Cell
 
 LOOK_SECONDS = 1.0
 SCRAPE_LIMIT_SECONDS = 5.0
@@ -92,22 +92,28 @@ class Bench:
 
     def run(self, cell: Cell, number: int, *, warmup: bool) -> Run:
         """Does not raise for what the server does: a failure is a result. DeadlinePassed when time is up."""
+        seed = self.seed_of(cell, f"{'warmup' if warmup else 'run'}-{number}")
+        extra = self.extra(cell.output_tokens, cell.cache, seed)
+        run = self.attempt(lambda: self.text(cell.prompt_tokens, seed), cell.output_tokens, extra)
+        return replace(run, number=number, warmup=warmup)
+
+    def attempt(self, prompt: Callable[[], str | Messages], tokens: int, extra: Mapping[str, Any]) -> Run:
+        """One request of an answer of `tokens`. Does not raise for what the server does; DeadlinePassed when time is up."""
         self.require_time()
-        seed = self._seed(cell, f"{'warmup' if warmup else 'run'}-{number}")
         try:
-            prompt = self._prompt(cell.prompt_tokens, seed)
+            asked = prompt()
             before = self.page()
-            stream, observed = self._request(prompt, self._extra(cell, seed))
+            stream, observed = self._request(asked, extra)
             hits = metrics_page.prefix_hits(before, self.page_after(before))
-            _require_length(stream, cell, exact=self.dialect.exact)
+            require_length(stream, tokens, exact=self.dialect.exact)
         except SampleVoid as error:
-            return Run(number, warmup, void=str(error))
+            return Run(0, False, void=str(error))
         except SampleFailed as error:
             self.require_time()  # silence that our own deadline made is not the server's failure
-            return Run(number, warmup, failed=str(error))
-        return Run(number, warmup, stream, observed=replace(observed, prefix_hits=hits))
+            return Run(0, False, failed=str(error))
+        return Run(0, False, stream, observed=replace(observed, prefix_hits=hits))
 
-    def _request(self, prompt: str, extra: Mapping[str, Any]) -> tuple[Stream, Observed]:
+    def _request(self, prompt: str | Messages, extra: Mapping[str, Any]) -> tuple[Stream, Observed]:
         gpus_before = self.gpus.reading()
         limit = min(PATIENCE_SECONDS, self.left)
         with Watch(self._kv_cache_usage, LOOK_SECONDS) as kv, Watch(self.unit.memory, LOOK_SECONDS) as memory:
@@ -124,16 +130,22 @@ class Bench:
             window=window,
         )
 
-    def _seed(self, cell: Cell, occasion: str) -> str:
-        if cell.cache == "cold":
+    def seed_of(self, cell: Cell, occasion: str) -> str:
+        if cell.cache != "warm":
             return f"{self.seed}/{cell.name}/{occasion}"
         return f"{self.workload_id}/{cell.name}"
 
-    def _extra(self, cell: Cell, seed: str) -> dict[str, Any]:
-        cache = self.dialect.cold(seed) if cell.cache == "cold" else self.dialect.warm()
-        return {**exactly(cell.output_tokens), **self.dialect.running_count, **cache}
+    def extra(self, tokens: int, cache: Cache, seed: str) -> dict[str, Any]:
+        """What goes with a request besides its prompt. Of a session the cache is wanted, and shared with no other session."""
+        asked = {
+            "cold": self.dialect.cold,
+            "warm": lambda _: self.dialect.warm(),
+            "mixed": self.dialect.apart,
+        }
+        return {**exactly(tokens), **self.dialect.running_count, **asked[cache](seed)}
 
-    def _prompt(self, tokens: int, seed: str) -> str:
+    def text(self, tokens: int, seed: str) -> str:
+        """Of exactly so many tokens. Raises SampleVoid, SampleFailed."""
         if self.dialect.counting != "tokenize":
             return self.book.prompt(tokens, seed)
         return prompts.build(
@@ -144,7 +156,7 @@ class Bench:
         return metrics_page.kv_cache_usage(self.page()) or None  # 0 while a request runs: not updated yet
 
 
-def _require_length(stream: Stream, cell: Cell, *, exact: bool) -> None:
+def require_length(stream: Stream, tokens: int, *, exact: bool) -> None:
     """Of a server that need not know `ignore_eos` (not exact) a shorter answer is kept, and so is one whose tokens nobody counted:
     its times are good, its speed is unknown."""
     if not stream.arrivals:
@@ -153,13 +165,10 @@ def _require_length(stream: Stream, cell: Cell, *, exact: bool) -> None:
         if exact:
             raise NoCounts("the answer came without usage")
         return
-    ended = not exact and stream.finish_reason == "stop" and stream.tokens <= cell.output_tokens
-    if (
-        stream.usage.completion != cell.output_tokens and not ended
-    ) or stream.tokens != stream.usage.completion:
+    ended = not exact and stream.finish_reason == "stop" and stream.tokens <= tokens
+    if (stream.usage.completion != tokens and not ended) or stream.tokens != stream.usage.completion:
         raise WrongLength(
-            f"asked for {cell.output_tokens} tokens, "
-            f"usage says {stream.usage.completion}, the stream had {stream.tokens}"
+            f"asked for {tokens} tokens, usage says {stream.usage.completion}, the stream had {stream.tokens}"
         )
 
 

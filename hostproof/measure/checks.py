@@ -46,32 +46,34 @@ class Checker:
     def all(self, first: Answer) -> Iterator[Check]:
         """`first` is the answer that made the server count as ready."""
         yield Check("answers", bool(first.text.strip()), f"first answer: {first.text.strip()[:60]!r}")
-        yield self._tried("served_model", self._served_model)
+        yield self.tried("served_model", self._served_model)
         yield from self._model_size()
         if self.client.key:
-            yield self._tried("wrong_key_refused", self._wrong_key)
+            yield self.tried("wrong_key_refused", self._wrong_key)
         try:
-            extra = {**exactly(TOKENS), **self._cold("whole")}
+            extra = {**exactly(TOKENS), **self.cold("whole")}
             whole = self.client.chat(PROMPT, extra, limit_seconds=self.limit_seconds)
         except SampleFailed as error:
             yield Check("max_tokens", False, str(error))
             return
         yield _max_tokens(whole, exact=self.dialect.exact)
-        yield self._tried("streamed_equals_whole", lambda: self._streamed(whole))
-        yield self._tried("stop", lambda: self._stop(whole))
-        yield self._tried("eos", self._eos)
+        yield self.tried("streamed_equals_whole", lambda: self._streamed(whole))
+        yield self.tried("stop", lambda: self._stop(whole))
+        yield self.tried("eos", self._eos)
         if self.canaries:
-            yield self._tried("canary_short", self._canary_short)
-            yield self._tried("canary_long", self._canary_long)
+            yield self.tried("canary_short", self._canary_short)
+            yield self.tried("canary_long", self._canary_long)
 
-    def _tried(self, name: str, attempt: Attempt) -> Check:
+    def tried(self, name: str, attempt: Attempt) -> Check:
+        """What the attempt says; a failure of the server on the way is one of the behaviour."""
         try:
             passed, detail = attempt()
         except (SampleFailed, SampleVoid) as error:
             return Check(name, False, str(error))
         return Check(name, passed, detail)
 
-    def _cold(self, occasion: str) -> Mapping[str, Any]:
+    def cold(self, occasion: str) -> Mapping[str, Any]:
+        """What keeps a request of ours out of the prefix cache."""
         return self.dialect.cold(f"{self.salt}/{occasion}")
 
     def _served_model(self) -> tuple[bool, str]:
@@ -103,7 +105,7 @@ class Checker:
         return True, "a wrong key and no key are both refused"
 
     def _streamed(self, whole: Answer) -> tuple[bool, str]:
-        extra = {**exactly(TOKENS), **self._cold("streamed")}
+        extra = {**exactly(TOKENS), **self.cold("streamed")}
         streamed = self.client.chat_stream(PROMPT, extra, limit_seconds=self.limit_seconds)
         if streamed.text == whole.text:
             return True, f"{len(whole.text)} characters are the same both ways"
@@ -118,7 +120,7 @@ class Checker:
         word = stop_text(whole.text)
         if word is None:
             return False, f"nothing in {whole.text[:60]!r} to stop at"
-        extra = {**exactly(TOKENS), **self._cold("stop"), "stop": [word]}
+        extra = {**exactly(TOKENS), **self.cold("stop"), "stop": [word]}
         stopped = self.client.chat(PROMPT, extra, limit_seconds=self.limit_seconds)
         right = stopped.finish_reason == "stop" and word not in stopped.text
         shown = f"{len(stopped.text)} of {len(whole.text)} characters"
@@ -126,7 +128,7 @@ class Checker:
 
     def _eos(self) -> tuple[bool, str]:
         for prompt in SHORT_PROMPTS:
-            extra = {**greedy(EOS_TOKENS), **self._cold(prompt)}
+            extra = {**greedy(EOS_TOKENS), **self.cold(prompt)}
             answer = self.client.chat(prompt, extra, limit_seconds=self.limit_seconds)
             if answer.finish_reason == "stop":
                 tokens = answer.usage.completion if answer.usage else "?"
@@ -141,7 +143,7 @@ class Checker:
         return canary.long_verdict(asked, [self._asked(question) for question in asked.questions])
 
     def _asked(self, question: canary.Question) -> str:
-        extra = {**greedy(canary.ANSWER_TOKENS), **self._cold(question.text)}
+        extra = {**greedy(canary.ANSWER_TOKENS), **self.cold(question.text)}
         return self.client.chat(question.text, extra, limit_seconds=self.limit_seconds).text
 
 

@@ -69,6 +69,8 @@ class Config:
     """Whether questions with known answers are asked."""
     telemetry_hertz: float = HERTZ
     """How often the host is looked at meanwhile; 0: not at all."""
+    left_out: tuple[str, ...] = ()
+    """Cells that the server's context does not hold, each a sentence."""
     growth: Rule = growth.NONE
     """When a cell goes on beyond its own runs."""
 
@@ -88,12 +90,13 @@ def parse(raw: object) -> Config:
     workload.only(top, _KEYS, "config")
     work = workload.parse(top.get("workload"))
     server = _server(top.get("server"))
-    fits(work, server.context)
+    work, left_out = workload.fitted(work, server.context)
     canaries = _yes(top, "canary", server)
     return Config(
         **{key: _text(top, key, "config") for key in ("run_id", "host", "hardware", "setup")},
         server=server,
         workload=work,
+        left_out=left_out,
         workload_raw=workload.mapping(top["workload"], "workload"),
         deadline_seconds=_positive(top, "deadline_seconds", "config"),
         canary=canaries,
@@ -176,15 +179,6 @@ def _flag(top: Mapping[str, Any], key: str) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f"config.{key}", f"must be true or false, not {value!r}")
     return value
-
-
-def fits(work: Workload, context: int) -> None:
-    """Raises ConfigError for a cell that the context (tokens; 0: not known) does not hold."""
-    for index, cell in enumerate(work.cells):
-        need = cell.prompt_tokens + cell.output_tokens
-        if context and need > context:
-            problem = f"needs {need} tokens and more, the server's context is {context}"
-            raise ConfigError(f"workload.cells[{index}]", problem)
 
 
 def _text(raw: Mapping[str, Any], key: str, path: str, *, empty: bool = False) -> str:

@@ -41,6 +41,15 @@ def with_usage(client: Client, text: str) -> int:
     return usage.prompt
 
 
+def tokens_of(client: Client, dialect: Dialect, text: str) -> int:
+    """Of a text that goes into no prompt. Without any count a word is taken for a token. Raises NoCounts, SampleFailed."""
+    if dialect.counting == "tokenize":
+        return with_tokenizer(client, dialect, text)
+    if dialect.counting == "usage":
+        return max(2, with_usage(client, text) - with_usage(client, "a") + 1)
+    return max(2, len(text.split()))
+
+
 class WordBook:
     """Makes prompts of words. What it learned of them is kept for the whole measurement."""
 

@@ -39,6 +39,10 @@ class Dialect:
             return {}  # nothing is agreed on: the unique beginning of the prompt alone keeps the cache out
         return {"cache_salt": hashlib.sha256(salt.encode()).hexdigest()}  # vLLM forbids some characters in it
 
+    def apart(self, salt: str) -> Mapping[str, Any]:
+        """Asks for the prefix cache, and keeps what others left in it out where that can be said."""
+        return self.cold(salt) if self.server == "vllm_server" else self.warm()
+
     def warm(self) -> Mapping[str, Any]:
         """Asks for the prefix cache."""
         return {"cache_prompt": True} if self.server == "llama_server" else {}

@@ -32,6 +32,7 @@ _UNIT: Final[Mapping[str, str]] = {
     "J/tok": "j_per_tok",
     "tok/s/W": "tok_s_per_watt",
     "requests": "",
+    "tok": "",
 }
 
 

@@ -46,9 +46,12 @@ def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]
         yield take(f"{LATENCY_AT}{tokens}", _latency_at(tokens))
     yield _kv_cache(take, about)
     source = next((found[2] for run in cells.runs if (found := sample.cached(run))), "client")
-    yield take(
-        "prefix_cache_hit_rate", sample.hit_rate, source, "the server does not tell what it had cached"
-    )
+    unknown = "the server does not tell what it had cached"
+    if cell.kind == "session":
+        yield take.of_groups("prefix_cache_hit_rate", sample.hit_rate_of, source, unknown)
+    else:
+        yield take("prefix_cache_hit_rate", sample.hit_rate, source, unknown)
+    yield from _of_kind(take)
     yield take("cpu_utilisation", _mean_of_cores, "/proc/stat")
     yield take("peak_memory", lambda run: run.observed.memory, about.memory_source, about.memory_problem)
     if about.parameters_billion:
@@ -79,6 +82,19 @@ class _Taker:
             self.cells.cell.name, metric, samples, self._values(of, warmup=True), source=source
         )
 
+    def of_groups(
+        self, metric: str, of: Callable[[Sequence[Run]], float | None], source: str, why: str
+    ) -> Measurement:
+        """One figure a session, or of all that was sent at once; none of one in which something failed."""
+        groups: dict[int, list[Run]] = {}
+        for run in self.cells.measured:
+            groups.setdefault(run.group, []).append(run)
+        whole = [runs for runs in groups.values() if all(run.stream for run in runs)]
+        samples = tuple(value for runs in whole if (value := of(runs)) is not None)
+        if not samples:
+            return self.nothing(metric, self.why_nothing() or why, source)
+        return Measurement(self.cells.cell.name, metric, samples, source=source)
+
     def _values(self, of: Of, *, warmup: bool) -> tuple[float, ...]:
         found = (of(run) for run in self.cells.runs if run.warmup is warmup)
         return tuple(value for value in found if value is not None)
@@ -97,6 +113,20 @@ class _Taker:
             return self.cells.ended or "no run was made"
         last = measured[-1].failed or measured[-1].void
         return f"none of {len(measured)} runs gave a sample; the last: {last}"
+
+
+def _of_kind(take: _Taker) -> Iterator[Measurement]:
+    """What only one kind of cell yields."""
+    kind = take.cells.cell.kind
+    if kind == "session":
+        yield take(
+            "output_tokens",
+            _streamed(lambda stream: None if stream.counted == "unknown" else float(stream.tokens)),
+        )
+    if kind == "batch":
+        yield take.of_groups("total_throughput", sample.total_throughput, "client", UNCOUNTED)
+    if kind == "cancel":
+        yield take("cancel_latency", lambda run: run.cancel_seconds)
 
 
 def _streamed(of: Callable[[Stream], float | None]) -> Of:

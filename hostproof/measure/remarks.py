@@ -39,7 +39,8 @@ def cold_check(done: Sequence[CellRuns]) -> Check | None:
 
 def behaviour(done: Sequence[CellRuns]) -> Iterator[Check]:
     """What only the runs themselves show of the server; nothing where they show nothing."""
-    for check in (cold_check(done), whole_prompts_check(done), steady_check(done)):
+    plain = [cells for cells in done if cells.cell.kind == "single"]
+    for check in (cold_check(done), whole_prompts_check(plain), steady_check(plain)):
         if check:
             yield check
 
@@ -102,6 +103,8 @@ def gaps(done: Sequence[CellRuns]) -> Iterator[str]:
 def _lengths(cells: CellRuns, streams: Sequence[Stream]) -> Iterator[str]:
     """Where a server has no tokenizer to ask, or may end an answer by itself, lengths are seen afterwards."""
     name, cell = f"cell {cells.cell.name}", cells.cell
+    if cell.kind in ("session", "cancel"):
+        return  # their lengths differ by design
     prompts = sorted({stream.usage.prompt for stream in streams if stream.usage})
     if prompts and prompts[-1] - prompts[0] > TEMPLATE_JOINS:
         yield (

@@ -32,10 +32,15 @@ METRICS: Mapping[str, str] = {
     "ceiling_fraction": "ratio",
     "energy_per_token": "J/tok",
     "throughput_per_watt": "tok/s/W",
+    "output_tokens": "tok",
+    "total_throughput": "tok/s",
+    "cancel_latency": "s",
     "failed_requests": "requests",
 }
 """Metric name → unit. `latency_at_<N>` (seconds from sending the request to its N-th output token) is a
 family, see `unit_of`. `latency` is from sending the request to its last token.
+`output_tokens` are those of an answer (sessions), `total_throughput` of all requests at once (batch), `cancel_latency` how much
+later than on an idle server a first token comes right after another request was broken off (cancel): each of its own kind of cell.
 A ratio is 0..1; `performance_factor` is generation tok/s per billion parameters,
 `ceiling_fraction` generation tok/s by the tok/s that the memory's bandwidth allows (`Setup.ceiling`)."""
 

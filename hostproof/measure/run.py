@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from hostproof import __version__
 from hostproof.measure import (
     agreements,
+    behaviour,
     counting,
     environment,
     gpu,
@@ -26,6 +28,7 @@ from hostproof.measure import (
     recorder,
     remarks,
     sample,
+    special,
     telemetry,
     unit,
 )
@@ -36,7 +39,9 @@ from hostproof.measure.config import Config
 from hostproof.measure.counting import WordBook
 from hostproof.measure.dialect import DIALECTS
 from hostproof.measure.errors import DeadlinePassed, SampleFailed
+from hostproof.measure.lessons import lessons
 from hostproof.measure.metrics_page import Page
+from hostproof.measure.overheard import Overheard, with_evidence
 from hostproof.measure.probe import Subject
 from hostproof.measure.recorder import Record, Recorder
 from hostproof.measure.result import Agreement, Check, Result, Setup
@@ -139,15 +144,21 @@ def _found(subject: Subject, config: Config, voice: Voice, begun: float, *, inte
     client, dialect = subject.client, subject.dialect
     gpus = gpu.find()
     about = environment.gather(client, dialect, config.server, gpus, __version__) | {"prompt_seed": seed}
+    heard = Overheard(client.transport)
     checker = Checker(
-        client,
+        replace(client, transport=heard),
         dialect,
         f"{seed}/checks",
         min(SECONDS, config.deadline_seconds),
         config.canary,
-        config.server.parameters_billion,
+        0.0
+        if subject.parameters_billion
+        else config.server.parameters_billion,  # its own word proves nothing
     )
-    checks = tuple(_told(checker.all(subject.first), voice))
+    tried = checker.all(subject.first)
+    if config.workload.behaviour:
+        tried = chain(tried, behaviour.more(checker, config.server.context))
+    checks = tuple(_told(with_evidence(tried, heard), voice))
     page = _first_page(client)
     bench = Bench(
         client=client,
@@ -166,7 +177,16 @@ def _found(subject: Subject, config: Config, voice: Voice, begun: float, *, inte
     measured = _cells(bench, config.workload.cells, voice, grower, interruptible=interruptible)
     used = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.monotonic() - begun}
     return Found(
-        config, bench, measured, checks, about, started, capacity or None, used, Record(), subject.notes
+        config,
+        bench,
+        measured,
+        checks,
+        about,
+        started,
+        capacity or None,
+        used,
+        Record(),
+        (*subject.notes, *config.left_out),
     )
 
 
@@ -233,9 +253,13 @@ def _cells(
         if stopped:
             done.append(CellRuns(cell, (), stopped))
             continue
-        cell_runs, before = _cell(bench, cell, voice, grower, interruptible=interruptible)
+        if cell.kind == "single":
+            cell_runs, before = _cell(bench, cell, voice, grower, interruptible=interruptible)
+            agreed += agreements.agreements(cell_runs, before, bench.page())
+        else:
+            tell = partial(_tell, voice)
+            cell_runs = special.run(bench, cell, tell, STOPPED, interruptible=interruptible)
         done.append(cell_runs)
-        agreed += agreements.agreements(cell_runs, before, bench.page())
         stopped = STOPPED if cell_runs.ended == STOPPED else ""
     return Measured(tuple(done), tuple(agreed))
 
@@ -307,6 +331,7 @@ def _result(found: Found) -> Result:
         telemetry=_telemetry(done, found.used) | _paces(done, found.record) | _beside(done, found.record),
         gaps=(*found.notes, *_absences(bench), *remarks.gaps(done), *_unseen(found.record)),
         unfinished=_unfinished(done),
+        findings=lessons(done, found.kv_capacity),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,12 @@ class Run:
     failed: str = ""
     void: str = ""
     observed: Observed = field(default_factory=Observed)
+    group: int = 0
+    """Of a session, or of what was sent at once: its number, from 1."""
+    turn: int = 0
+    """Within a session, from 1."""
+    cancel_seconds: float | None = None
+    """Of one that came right after another was broken off: how much later its first token was than on an idle server."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,23 @@ def throughput_per_watt(run: Run) -> float | None:
         return None
     speed = generation_throughput(stream)
     return None if speed is None else speed / (seen.joules / seen.seconds)
+
+
+def hit_rate_of(runs: Sequence[Run]) -> float | None:
+    """Of a whole session: prompt tokens from the cache by all prompt tokens."""
+    told = [found for run in runs if (found := cached(run))]
+    total = sum(each[1] for each in told)
+    return sum(each[0] for each in told) / total if total and len(told) == len(runs) else None
+
+
+def total_throughput(runs: Sequence[Run]) -> float | None:
+    """tok/s of all that were sent at once: their tokens by the time from the first request to the last token."""
+    windows = [run.observed.window for run in runs if run.observed.window]
+    streams = [run.stream for run in runs if run.stream]
+    if not windows or any(stream.counted == "unknown" for stream in streams):
+        return None
+    took = max(window[1] for window in windows) - min(window[0] for window in windows)
+    return sum(stream.tokens for stream in streams) / took if took > 0 else None
 
 
 def hit_rate(run: Run) -> float | None:

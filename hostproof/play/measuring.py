@@ -14,7 +14,7 @@ from rich.console import Console
 
 from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
-from hostproof.measure import config, lock, probe, run
+from hostproof.measure import lock, probe, run
 from hostproof.measure.client import Client, read_key
 from hostproof.measure.config import Config, Server
 from hostproof.measure.errors import ConfigError, MeasureError
@@ -23,6 +23,7 @@ from hostproof.measure.recorder import HERTZ
 from hostproof.measure.result import Result, to_json
 from hostproof.measure.run import Kept, Voice
 from hostproof.measure.transport import HttpTransport
+from hostproof.measure.workload import fitted
 from hostproof.play import record, setups
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
@@ -65,18 +66,19 @@ def measure(checkout: Checkout, console: Console, asked: Asked) -> Ending:
         client = Client(HttpTransport(url), "", read_key(asked.api_key_file))
         subject = probe.look(client, url, asked.model)
         subject = replace(subject, local=is_local(url))
+        fitting, left_out = fitted(workload, subject.context)
         wanted = Config(
             run_id=run_id,
             host=host,
             hardware="",
             setup="",
             server=_server(subject, url, asked.api_key_file),
-            workload=workload,
+            workload=fitting,
+            left_out=left_out,
             workload_raw=raw if isinstance(raw, dict) else {},
             deadline_seconds=seconds,
             telemetry_hertz=HERTZ if subject.local else 0,
         )
-        config.fits(workload, subject.context)
         with lock.held(lock.default_path(), run_id), record.opened(checkout.runs, book) as kept:
             return _measured(kept, wanted, subject, say=say, target=target, screen=screen)
     except ConfigError as error:
@@ -106,7 +108,7 @@ def _measured(
         telemetry=kept.folder / "telemetry.jsonl.gz" if wanted.telemetry_hertz else None,
         chunks=kept.folder / "chunks.jsonl.gz",
     )
-    for note in subject.notes:
+    for note in (*subject.notes, *wanted.left_out):
         voice(f"note: {note}")
     result = run.of(
         subject, wanted, Voice(voice, lambda event: None), files, time.monotonic(), interruptible=True
@@ -135,14 +137,27 @@ def of_result(result: Result, file: str) -> Ending:
             ExitStatus.COULD_NOT,
             f"unfinished: {result.unfinished}. What there is lies in {file}, marked so, and is never judged as whole.",
         )
+    failed = [check.name for check in result.checks if not check.passed]
+    if not result.measurements:
+        return _of_behaviour(result, failed, file)
     measured = [m for m in result.measurements if m.metric == "ttft" and m.samples]
     if not measured:
         why = next((m.problem for m in result.measurements if m.problem), "no cell gave a sample")
         return Ending(ExitStatus.COULD_NOT, f"nothing was measured: {why}. The record is {file}.")
     runs = sum(len(m.samples) for m in measured)
-    failed = [check.name for check in result.checks if not check.passed]
     checks = f"; failed checks: {', '.join(failed)}" if failed else ""
     return Ending(ExitStatus.YES, f"{runs} requests measured{checks}. The Result is {file}.")
+
+
+def _of_behaviour(result: Result, failed: list[str], file: str) -> Ending:
+    """A workload without cells asks one question: does it behave?"""
+    tried = len(result.checks)
+    if failed:
+        return Ending(
+            ExitStatus.NO,
+            f"{len(failed)} of {tried} behaviours failed: {', '.join(failed)}. The record is {file}.",
+        )
+    return Ending(ExitStatus.YES, f"all {tried} behaviours passed. The record is {file}.")
 
 
 def base_url(given: str) -> str:

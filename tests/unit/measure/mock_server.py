@@ -67,6 +67,13 @@ class Script:
     """Keys that make a request a bad one."""
     knows_ignore_eos: bool = True
     streams: bool = True
+    name: str = MODEL
+    """By which it says that it answers."""
+    context: int | None = None
+    """Tokens; a longer prompt is a bad request."""
+    mixes: bool = False
+    """Two at once get each other's answers."""
+    broken_unicode: bool = False
     page: bytes | None = None
     """What /v1/models says instead."""
     dies_for_good_after: int | None = None
@@ -110,6 +117,8 @@ class Mock:
     url: str
     script: Script
     log: Log
+    inside: list[str] = field(default_factory=list)
+    """Prompts that are being answered."""
 
 
 def _prompt(body: dict[str, Any]) -> str:
@@ -201,6 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
                 if script.dies_for_good_after < 0:
                     self.close_connection = True
                     return
+            if script.context is not None and len(_prompt(body).split()) > script.context:
+                self._json(400, {"error": {"message": "the request exceeds the available context size"}})
+                return
             self._stream(body) if body.get("stream") and script.streams else self._whole(body)
         else:
             self._json(404, {"error": "no such page"})
@@ -238,12 +250,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _whole(self, body: dict[str, Any]) -> None:
         tokens, finish = self._tokens(body)
+        if self.mock.script.mixes:
+            tokens = self._mixed(_prompt(body), tokens)
         message = {"role": "assistant", "content": "".join(tokens)}
         choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": finish}
         if "prompt" in body:
             choice = {"index": 0, "text": message["content"], "finish_reason": finish}
         told = {"usage": self._usage(body, len(tokens))} if self.mock.script.whole_usage else {}
-        self._json(200, {"model": MODEL, "choices": [choice], **told})
+        self._json(200, {"model": self.mock.script.name, "choices": [choice], **told})
+
+    def _mixed(self, prompt: str, tokens: list[str]) -> list[str]:
+        """Each prompt has an answer of its own, by its first letter; if another is there too, its."""
+        self.mock.inside.append(prompt)
+        time.sleep(0.1)
+        others = [each for each in self.mock.inside if each != prompt]
+        time.sleep(0.05)
+        self.mock.inside.remove(prompt)
+        return [f" {(others or [prompt])[0][0]}", *tokens[1:]]
 
     def _usage(self, body: dict[str, Any], completion: int) -> dict[str, Any]:
         prompt = len(_prompt(body).split()) + (4 if "messages" in body else 0)  # a template of four tokens
@@ -260,6 +283,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         tokens, finish = self._tokens(body)
+        if script.broken_unicode:
+            tokens = [token.encode().decode("ascii", errors="replace") for token in tokens]
         if script.stream_differs:
             tokens[-1] = " otherwise"
         if "messages" in body:
