@@ -11,7 +11,7 @@ from hostproof.exits import ExitStatus
 from hostproof.judge.model import Outcome
 from hostproof.play import summary
 from hostproof.play.diagnose import diagnose
-from hostproof.play.events import Progress
+from hostproof.play.events import Failure, Progress
 from hostproof.play.runner import Finished
 
 VERDICT_ACTION = "verdict"
@@ -61,7 +61,7 @@ def of_facts(finished: Finished, progress: Progress) -> Ending:
 
 def of_validate(finished: Finished, progress: Progress, verdict: Outcome | None) -> Ending:
     """The verdict decides, unless something else than the judging failed: that would be half an answer."""
-    other = [f for f in progress.failures if f.task.action.rpartition(".")[2] != VERDICT_ACTION]
+    other = [failure for failure in progress.failures if not is_verdict(failure)]
     if finished.interrupted or other or verdict is None:
         return _trouble(finished, progress) or of_verdict(None)
     if finished.rc != 0 and verdict is Outcome.PROVEN:
@@ -69,6 +69,11 @@ def of_validate(finished: Finished, progress: Progress, verdict: Outcome | None)
             ExitStatus.COULD_NOT, f"could not: ansible-playbook ended with {finished.rc} after the verdict."
         )
     return of_verdict(verdict)
+
+
+def is_verdict(failure: Failure) -> bool:
+    """Whether it is the verdict that failed, and no step on the way to it."""
+    return failure.task.action.rpartition(".")[2] == VERDICT_ACTION
 
 
 def of_verdict(verdict: Outcome | None) -> Ending:

@@ -77,7 +77,7 @@ class Progress:
     changes: tuple[Change, ...] = ()
     failures: tuple[Failure, ...] = ()
     note: str = ""
-    """Last progress line of the task in hand: of a wait that is tried again, or of a long job."""
+    """Last progress line of the task in hand: of a wait that is tried again, or of a long job; with the host where there are several."""
     complaints: tuple[str, ...] = ()
     """What Ansible said outside any task: syntax errors, missing roles, warnings."""
     warnings: tuple[Warned, ...] = ()
@@ -122,7 +122,9 @@ def _task_starts(progress: Progress, _event: Event, data: Data) -> Progress:
 
 
 def _waits(progress: Progress, _event: Event, data: Data) -> Progress:
-    return replace(progress, note=_last_line(data.get("res")) or progress.note)
+    line, host = _last_line(data.get("res")), str(data.get("host", ""))
+    on = f"{host}: " if len(progress.counts) > 1 else ""
+    return replace(progress, note=f"{on}{line}" if line else progress.note)
 
 
 def _ends_well(progress: Progress, event: Event, data: Data) -> Progress:

@@ -245,12 +245,21 @@ def _style(line: str) -> str:
     return "bold" if line.startswith("  mend:") else ""
 
 
+def _but_the_verdict(progress: Progress, folder: Path) -> Progress:
+    """Where there is a verdict its report says what it fails for, once."""
+    if ending.read_verdict(folder) is None:
+        return progress
+    return replace(
+        progress, failures=tuple(f for f in progress.failures if not ending.is_verdict(f)), complaints=()
+    )
+
+
 def _closing_lines(
     checkout: Checkout, order: Order, progress: Progress, ended: Ending, folder: Path
 ) -> list[str]:
     lines = [*summary.changes(progress, check=order.check), *summary.warnings(progress)]
     if ended.status is ExitStatus.COULD_NOT:
-        lines += summary.failures(checkout, progress)
+        lines += summary.failures(checkout, _but_the_verdict(progress, folder))
     lines += summary.totals(progress)
     lines.append(f"record: {checkout.short(str(folder))}")
     if ended.status is ExitStatus.COULD_NOT and "To continue" not in ended.sentence:

@@ -142,7 +142,7 @@ def _panel(svg: Element, panel: Panel, y: float, across: Scale) -> None:
         for piece in _pieces(points):
             add(drawn, "path", look, d=path((across.place(at), PANEL * (1 - v / up.high)) for at, v in piece))
     for number, name in enumerate(named):
-        left = 24 + number * 12
+        left = 36 + number * 15
         line(svg, f"through series-{number}", x=(left, left + 3), y=(y - 9, y - 9))
         text(svg, left + 3.6, y - 5, name)
 

@@ -135,3 +135,10 @@ def test_a_warning_is_kept_once_a_host_in_either_form_that_ansible_gives_it() ->
         ("h1", "tuning", "b"),
         ("h2", "tuning", "a"),
     ]
+
+
+def test_of_several_hosts_a_note_says_whose_it_is() -> None:
+    waits = {"event": "runner_retry", "event_data": {"host": "h2", "res": {"stdout": "cell decode run 1"}}}
+    alone = step(Progress(counts={"h2": Counts()}), waits)
+    together = step(Progress(counts={"h1": Counts(), "h2": Counts()}), waits)
+    assert (alone.note, together.note) == ("cell decode run 1", "h2: cell decode run 1")

@@ -7,7 +7,7 @@ from pathlib import Path
 from hostproof.exits import ExitStatus
 from hostproof.play import record, verbs
 from hostproof.play.checkout import Checkout
-from hostproof.play.events import Progress
+from hostproof.play.events import Failure, Progress, Task
 from hostproof.play.inventory import Inventory
 from hostproof.play.verbs import Order
 
@@ -61,3 +61,18 @@ def test_the_controller_has_one_name_per_checkout(tmp_path: Path) -> None:
     here = verbs.controller_id(Checkout(tmp_path))
     assert here == verbs.controller_id(Checkout(tmp_path))
     assert here != verbs.controller_id(Checkout(tmp_path / "other"))
+
+
+def failed(action: str) -> Failure:
+    return Failure("a", Task("validation", "Judge", "", action), "NOT PROVEN", unreachable=False)
+
+
+def test_a_verdict_that_a_report_tells_is_not_told_as_a_failure_too(tmp_path: Path) -> None:
+    verdict, server = failed("hostproof.core.verdict"), failed("hostproof.core.server_answers")
+    progress = Progress(failures=(server, verdict), complaints=("[ERROR]: Task failed: NOT PROVEN",))
+    assert verbs._but_the_verdict(progress, tmp_path) == progress, (
+        "without a report it is the only word on it"
+    )
+    (tmp_path / "verdict.json").write_text('{"outcome": "unmeasured"}')
+    assert verbs._but_the_verdict(progress, tmp_path).failures == (server,)
+    assert verbs._but_the_verdict(progress, tmp_path).complaints == ()
