@@ -12,7 +12,7 @@ from hostproof.exits import ExitStatus
 from hostproof.play import inventory
 from hostproof.play.checkout import here
 
-RUN_ID = re.compile(r"\d{8}T\d{6}Z-[\w.-]+")
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[\w.+-]+")
 ON_HOSTS = ("provision", "plan", "validate", "facts", "drift", "undo")
 """Tasks that begin with the inventory, where `--host` is given."""
 

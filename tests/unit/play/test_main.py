@@ -48,7 +48,7 @@ def test_tasks_on_hosts_are_tasks() -> None:
 
 
 def test_a_run_s_id_after_report_needs_no_option() -> None:
-    run = "20261125T051539Z-validate-warm"
+    run = "20261125T051539Z-validate-rpt-1+1"
     assert main.with_options(["report", run, "--against", run]) == ["report", "--run", run, "--against", run]
     for words in (["report"], ["report", "--run", run], ["report", "lint"], ["compare", run, run], []):
         assert main.with_options(words) == words
