@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hostproof.errors import HostproofError
 from hostproof.judge import thresholds
-from hostproof.judge.model import SetupVerdict, Verdict
+from hostproof.judge.model import Outcome, SetupVerdict, Verdict
 from hostproof.judge.proof import DeviceProof, ProofError
 from hostproof.judge.proof import from_json as proof_from_json
 from hostproof.judge.roofline import Roofline
@@ -109,10 +109,17 @@ def _verdict(
         return missing(expected.host, expected.setup, _short(expected.problem) or NEVER_CAME)
     wanted = (expected.hardware, expected.setup, expected.model, str(result.workload.get("name", "")))
     try:
-        return judge_setup(result, thresholds.choose(known, wanted, folder), proof, roof)
+        verdict = judge_setup(result, thresholds.choose(known, wanted, folder), proof, roof)
+        return half(verdict, expected.problem) if expected.problem else verdict
     except ConfigError as error:
         path = f"{expected.host}/{expected.setup}.json"
         raise HostproofError(f"no workload of ours: {error}", where=path, mend="Measure again.") from error
+
+
+def half(verdict: SetupVerdict, problem: str) -> SetupVerdict:
+    """Measured, but what came after it failed, such as the proof of the device: never proven, and it is said why."""
+    worst = verdict.outcome if verdict.outcome is Outcome.BELOW else Outcome.UNMEASURED
+    return replace(verdict, outcome=worst, findings=(_short(problem), *verdict.findings))
 
 
 def _short(problem: str) -> str:

@@ -50,6 +50,17 @@ def bring(run: Path, speed: float = 27.0, **changed: object) -> Result:
     return found
 
 
+def test_what_failed_after_the_measuring_is_not_hidden_by_good_figures(run: Path, thresholds: Path) -> None:
+    """The proof of the device comes last: if it cannot be had, nothing is proven."""
+    bring(run)
+    expected = replace(GPU, problem="processes has an entry without a usable pid.")
+    verdict = judge(run, "run-1", ["epyc01"], [expected], thresholds).verdict
+    assert verdict.outcome is Outcome.UNMEASURED
+    assert verdict.setups[0].findings[0] == "processes has an entry without a usable pid."
+    bring(run, speed=20.0)
+    assert judge(run, "run-1", ["epyc01"], [expected], thresholds).verdict.outcome is Outcome.BELOW
+
+
 @pytest.mark.parametrize(("speed", "outcome"), [(27.0, Outcome.PROVEN), (24.0, Outcome.BELOW)])
 def test_a_result_is_judged(run: Path, thresholds: Path, speed: float, outcome: Outcome) -> None:
     found = bring(run, speed)
