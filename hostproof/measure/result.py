@@ -163,6 +163,7 @@ class Result:
     `instrument`: `cpu_seconds` that measuring itself took of `wall_seconds`. `connect_seconds_max`.
     `gpu`, where there is one: `memory_used_bytes_max`, `power_watts_max`, `energy_joules`.
     `pace`: for each measured run `cell`, `number`, `begun_seconds`, `step_seconds`, `tokens` that arrived in each step.
+    `server`: its /metrics once a second, and vLLM's periodic log lines (server_truth.py).
     `sampling`, `runs`, `series`, `heat`: what was seen beside the runs (docs/telemetry.md)."""
     gaps: tuple[str, ...] = ()
     """What could not be observed, each a sentence (for example: pynvml is missing)."""

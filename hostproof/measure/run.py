@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -28,11 +29,12 @@ from hostproof.measure import (
     recorder,
     remarks,
     sample,
+    server_truth,
     special,
     telemetry,
     unit,
 )
-from hostproof.measure.bench import Bench
+from hostproof.measure.bench import LOOK_SECONDS, SCRAPE_LIMIT_SECONDS, Bench
 from hostproof.measure.checks import SECONDS, Checker
 from hostproof.measure.client import Client, read_key
 from hostproof.measure.config import Config
@@ -48,6 +50,7 @@ from hostproof.measure.result import Agreement, Check, Result, Setup
 from hostproof.measure.sample import CellRuns, Run
 from hostproof.measure.ticks import Tick
 from hostproof.measure.transport import HttpTransport
+from hostproof.measure.watch import Watch
 from hostproof.measure.workload import Cell
 
 READY_SECONDS = 120.0
@@ -92,6 +95,8 @@ class Found:
     """What was seen of the host meanwhile."""
     notes: tuple[str, ...] = ()
     """What cannot be known of this server."""
+    server: Mapping[str, Any] = field(default_factory=dict)
+    """What it says of itself over the whole measurement (server_truth.py)."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,16 @@ def _found(subject: Subject, config: Config, voice: Voice, begun: float, *, inte
     )
     capacity = config.server.context if dialect.server == "llama_server" else metrics_page.kv_capacity(page)
     grower = _Grower(bench, config, voice, capacity or None, config.growth.seconds)
-    measured = _cells(bench, config.workload.cells, voice, grower, interruptible=interruptible)
+    scrapes: list[tuple[float, str]] = []
+    since, origin = time.time(), time.monotonic()
+
+    def scrape() -> None:
+        at, text = time.monotonic() - origin, client.get("/metrics", limit_seconds=SCRAPE_LIMIT_SECONDS)
+        scrapes.append((at, server_truth.relevant(text)))
+
+    with Watch(scrape, LOOK_SECONDS) if page.samples else nullcontext():
+        measured = _cells(bench, config.workload.cells, voice, grower, interruptible=interruptible)
+    server = _server_truth(config, scrapes, page, client, since)
     used = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.monotonic() - begun}
     return Found(
         config,
@@ -187,7 +201,20 @@ def _found(subject: Subject, config: Config, voice: Voice, begun: float, *, inte
         used,
         Record(),
         (*subject.notes, *config.left_out),
+        server,
     )
+
+
+def _server_truth(
+    config: Config, scrapes: list[tuple[float, str]], before: Page, client: Client, since: float
+) -> dict[str, Any]:
+    looks = [server_truth.look(metrics_page.parse(text), at) for at, text in scrapes]
+    after = _first_page(client) if before.samples else metrics_page.EMPTY
+    log: dict[str, Any] = {}
+    if config.server.server == "vllm_server":
+        log = server_truth.table(list(server_truth.windows(server_truth.journal(config.server.unit, since))))
+    pages = server_truth.told(looks, before, after)
+    return {key: value for key, value in (("metrics", pages), ("log", log)) if value}
 
 
 def _told(checks: Iterable[Check], voice: Voice) -> Iterator[Check]:
@@ -328,11 +355,20 @@ def _result(found: Found) -> Result:
         measurements=tuple(m for cells in done for m in metrics.measurements(cells, _circumstances(found))),
         checks=(*found.checks, *remarks.behaviour(done)),
         agreements=found.measured.agreements,
-        telemetry=_telemetry(done, found.used) | _paces(done, found.record) | _beside(done, found.record),
+        telemetry=_seen(found, done),
         gaps=(*found.notes, *_absences(bench), *remarks.gaps(done), *_unseen(found.record)),
         unfinished=_unfinished(done),
-        findings=lessons(done, found.kv_capacity),
+        findings=(
+            *lessons(done, found.kv_capacity),
+            *server_truth.findings(found.server.get("metrics", {}), found.server.get("log", {})),
+        ),
     )
+
+
+def _seen(found: Found, done: tuple[CellRuns, ...]) -> dict[str, Any]:
+    """All that was seen beside the runs."""
+    server = {"server": dict(found.server)} if found.server else {}
+    return _telemetry(done, found.used) | _paces(done, found.record) | _beside(done, found.record) | server
 
 
 def _unfinished(done: tuple[CellRuns, ...]) -> str:
