@@ -49,13 +49,16 @@ def tone(index: int) -> str:
 
 
 def by_length(
-    name: str, lines: Sequence[Line], bounds: Mapping[int, Threshold], theirs: Theirs | None = None
+    name: str,
+    lines: Sequence[Line],
+    bounds: Sequence[tuple[int, Threshold]],
+    theirs: Theirs | None = None,
 ) -> Markup:
     """Seconds by tokens: a dot a run, a line through the medians, a bar at each bound, a bracket for what others printed."""
     found = [(tokens, value) for each in lines for tokens, m in each.points.items() for value in m.samples]
     other = theirs.points if theirs else {}
     lengths = sorted({*(tokens for tokens, _ in found), *other})
-    ends = [end for bound in bounds.values() for end in (bound.low, bound.high) if end is not None]
+    ends = [end for _, bound in bounds for end in (bound.low, bound.high) if end is not None]
     across = around(lengths, zero=True)
     up = around(
         [*(value for _, value in found), *ends, *(e for pair in other.values() for e in pair)], zero=True
@@ -68,7 +71,7 @@ def by_length(
         text(svg, across.place(tokens), HEIGHT - 6, f"{tokens:,} tokens", anchor="middle")
     for tokens, pair in other.items():
         _bracket(svg, across.place(tokens), pair, up, f"{theirs.name if theirs else ''}: {tokens} tokens")
-    for tokens, bound in bounds.items():
+    for tokens, bound in bounds:
         _bound(svg, across.place(tokens), bound, up)
     for index, each in enumerate(lines):
         _line(svg, each, tone(index), across, up)

@@ -44,22 +44,22 @@ def by_length(material: Material) -> Iterator[Figure]:
 
 def _waits(material: Material) -> Iterator[Figure]:
     lines: list[Line] = []
-    bounds: dict[int, Threshold] = {}
+    bounds: list[tuple[int, Threshold]] = []
     for part, result in material.measured:
         cells = {cell.name: cell for cell in parse(result.workload).cells}
         for cache in ("cold", "warm"):
             points = _by_prompt(result, [cell for cell in cells.values() if cell.cache == cache])
             if points:
                 lines.append(Line(f"{part.title}, {cache}", points))
-        bounds |= {
-            cells[judged.threshold.cell].prompt_tokens: judged.threshold
+        bounds += [
+            (cells[judged.threshold.cell].prompt_tokens, judged.threshold)
             for judged in part.verdict.judged
             if judged.threshold.metric == "ttft" and judged.threshold.cell in cells
-        }
+        ]
     if lines:
         title = "Time to first token by prompt length"
         note = "Cold: a prompt never seen before. Warm: one that the prefix cache holds. Cells of one length: the first of them."
-        drawing = curves_by_length(title, lines, bounds)
+        drawing = curves_by_length(title, lines, _once(bounds))
         yield Figure(title, drawing, keys=tuple(each.name for each in lines), note=note)
 
 
@@ -81,19 +81,24 @@ def _latencies(material: Material) -> Iterator[Figure]:
     ]
     if not lines:
         return
-    bounds: dict[int, Threshold] = {
-        int(judged.threshold.metric.removeprefix(LATENCY_AT)): judged.threshold
+    bounds = [
+        (int(judged.threshold.metric.removeprefix(LATENCY_AT)), judged.threshold)
         for part in material.parts
         for judged in part.verdict.judged
         if judged.threshold.metric.startswith(LATENCY_AT) and judged.value is not None
-    }
+    ]
     theirs = None
     if any(tokens in reference.LATENCY_SECONDS for each in lines for tokens in each.points):
         theirs = Theirs(f"{reference.SOURCE}, GPU nvfp4", reference.LATENCY_SECONDS)
     title = "Latency by output length"
-    drawing = curves_by_length(title, lines, bounds, theirs)
+    drawing = curves_by_length(title, lines, _once(bounds), theirs)
     keys = tuple(each.name for each in lines)
     yield Figure(title, drawing, keys=keys, theirs=theirs.name if theirs else "")
+
+
+def _once(bounds: list[tuple[int, Threshold]]) -> list[tuple[int, Threshold]]:
+    """Hosts that are judged alike have one bar."""
+    return list({(tokens, bound.low, bound.high): (tokens, bound) for tokens, bound in bounds}.values())
 
 
 def distribution(part: Part, result: Result) -> Iterator[Figure]:

@@ -32,11 +32,8 @@ def key(part: Part) -> str:
 
 def _samples(part: Part, result: Result) -> Table:
     found = [m for m in result.measurements if m.samples and m.over == "runs"]
-    warmups, most = (
-        (max((len(each) for each in sizes), default=0) for sizes in zip(*map(_sizes, found), strict=True))
-        if found
-        else (0, 0)
-    )
+    warmups = max((len(m.warmups) for m in found), default=0)
+    most = max((len(m.samples) for m in found), default=0)
     rows = tuple(
         Row((m.cell, f"{label(m.metric)}, {m.unit}", *_filled(m.warmups, warmups), *_filled(m.samples, most)))
         for m in found
@@ -47,10 +44,6 @@ def _samples(part: Part, result: Result) -> Table:
         *right(*(f"run {number + 1}" for number in range(most))),
     )
     return Table(f"samples-{key(part)}", f"Every run: {part.title}", columns, rows)
-
-
-def _sizes(measured: Measurement) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return measured.warmups, measured.samples
 
 
 def _filled(values: tuple[float, ...], wide: int) -> tuple[str, ...]:

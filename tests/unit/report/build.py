@@ -6,7 +6,8 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from hostproof.judge.model import Verdict
+from hostproof.judge.model import Threshold, Verdict
+from hostproof.judge.thresholds import ThresholdsFile
 from hostproof.judge.verdict import judge_setup, missing
 from hostproof.measure.result import Measurement, Result
 from hostproof.report.material import Material
@@ -42,6 +43,12 @@ def hostile() -> Material:
     result = epyc(environment={"cpu": nasty}, gaps=(nasty,))
     given = thresholds(threshold(bound=20.0), not_judged=NOT_JUDGED)
     return Material(Verdict("run-1", (judge_setup(result, given),)), (result,), {"gpu": nasty})
+
+
+def only(entry: Threshold) -> ThresholdsFile:
+    """A file that judges one cell."""
+    rest = [cell for cell in ("long-prompt", "decode", "prefix") if cell != entry.cell]
+    return thresholds(entry, not_judged=dict.fromkeys(rest, "not today"))
 
 
 def empty() -> Material:

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from hostproof.judge.comparison import compare
-from hostproof.judge.model import Outcome
+from hostproof.judge.model import Outcome, Verdict
+from hostproof.judge.verdict import judge_setup
 from hostproof.report import html, markdown, terminal
-from hostproof.report.figures import over_time
+from hostproof.report.figures import by_length, over_time
+from hostproof.report.material import Material
 from hostproof.report.ranking import missed_by, remarks
 from hostproof.report.run_table import runs
 from hostproof.report.tables import throughputs
@@ -156,3 +158,19 @@ def test_this_run_stands_beside_an_earlier_one() -> None:
     assert "Before and after: epyc01, gpu" in captions
     ratios = next(svg for svg in page.all("svg") if "After by before" in svg.attributes.get("aria-label", ""))
     assert "generation throughput (TG) in decode: 1.3" in next(ratios.all("desc")).text
+
+
+def test_bounds_of_two_setups_at_one_length_are_both_drawn_and_equal_ones_once() -> None:
+    """A CPU and a GPU have different limits for one prompt."""
+    result = epyc()
+    loose, tight = (threshold("ttft", "max", bound, cell="long-prompt") for bound in (60.0, 3.0))
+    other = replace(result, setup=replace(result.setup, name="cpu"))
+    found = (judge_setup(result, build.only(tight)), judge_setup(other, build.only(loose)))
+    drawn = next(by_length(Material(Verdict("r", found), (result, other))))
+    titles = {
+        line.text for line in read(str(drawn.drawing)).all("line") if line.attributes["class"] == "bound"
+    }
+    assert titles == {"median ≤ 3 s", "median ≤ 60 s"}
+    twice = Material(Verdict("r", (found[0], replace(found[0], host="h2"))), (result,))
+    lines = read(str(next(by_length(twice)).drawing)).all("line")
+    assert sum(line.attributes["class"] == "bound" for line in lines) == 1
