@@ -19,7 +19,7 @@ from hostproof.errors import HostproofError
 from hostproof.exits import ExitStatus
 from hostproof.measure import lock
 from hostproof.measure.result import from_json
-from hostproof.play import judge_file, measuring, record
+from hostproof.play import judge_file, measuring, record, setups
 from hostproof.play.checkout import Checkout
 from hostproof.play.ending import Ending
 from hostproof.play.measuring import Asked, base_url, is_local, measure
@@ -319,3 +319,29 @@ def test_nothing_measured_at_all_is_no_yes(result: Path) -> None:
     ending = measuring.of_result(from_json(json.dumps(raw)), "f")
     assert ending.status is ExitStatus.COULD_NOT
     assert "nothing was measured: none of 6 runs gave a sample" in ending.sentence
+
+
+ROOT = Path(__file__).parents[3]
+WORKLOADS = sorted((ROOT / "inventory" / "workloads").glob("*.yml"))
+
+
+@pytest.mark.parametrize("file", WORKLOADS, ids=[file.stem for file in WORKLOADS])
+def test_every_workload_loads_and_is_on_its_page(file: Path) -> None:
+    _, _, workload = setups.read_workload(file.parent, file.stem)
+    assert workload.description
+    assert f"`{file.stem}`" in (ROOT / "docs" / "workloads.md").read_text(encoding="utf-8")
+
+
+def test_a_workload_of_behaviours_alone_answers_yes_or_no(
+    checkout: Checkout, serve: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "behaves.yml"
+    head = "schema: hostproof.workload/1\nname: behaves\nversion: 1\ndescription: x\nruns: 1\nwarmups: 0\n"
+    file.write_text(f"{head}behaviour: true\ncells: []\n", encoding="utf-8")
+    good = serve(gap=0.01, running_count=False, words=["größe", "→", "salt"])
+    ending, text = run(checkout, asked(good.url, workload=str(file)))
+    assert (ending.status, "behaviours passed" in ending.sentence) == (ExitStatus.YES, True), text
+    bad = serve(ignores_stop=True, gap=0.01, running_count=False, words=["größe", "→", "salt"])
+    ending, _ = run(checkout, asked(bad.url, workload=str(file)))
+    assert ending.status is ExitStatus.NO
+    assert "behaviours failed: stop" in ending.sentence
