@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,12 @@ NAME = "compared"
 THP = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 MIB = 1024**2
 QUICK = ("--workload", "quick")
+VARIABLES: dict[str, Any] = {
+    "vllm_server_model": "",
+    # Of these, the container has what reaches its server; the kernel's own are left alone there.
+    "tuning_areas": ["hugepages", "numa"],
+    "validation_setups": {"cpu": {"title": "A: CPU", "server": "llama_server", "workload": "quick"}},
+}
 SNAPSHOT = (
     "systemctl is-active llama-server.service; systemctl cat llama-server.service; ps -C llama-server -o args=;"
     "sudo find /run/hostproof /run/systemd/system -not -name run.lock; sudo cat /var/lib/hostproof/journal.jsonl;"
@@ -36,16 +43,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     try:
         (record,) = hosts.up(NAME, checkout=folder, inventory_file=folder / "inventory/lab.yml")
         made = Place(folder, record)
-        made.say(
-            vllm_server_model="",
-            # Of these, the container has what reaches its server; the kernel's own are left alone there.
-            tuning_areas=["hugepages", "numa"],
-            validation_setups={"cpu": {"title": "A: CPU", "server": "llama_server", "workload": "quick"}},
-            # Its own, so that nobody else's run builds the instrument anew meanwhile.
-            ab_cache=str(folder),
-            # So that a killed comparison is put back while a test waits for it.
-            ab_guard_seconds=90,
-        )
+        # Its own, so that nobody else's run builds the instrument anew meanwhile.
+        made.say(**VARIABLES, ab_cache=str(folder))
         subprocess.run([sys.executable, "-m", "lab.parts.llama_image"], check=True, cwd=ROOT, timeout=900)
         status, _, said = made.inv("provision", "--host", NAME)
         assert status == 0, said
@@ -109,6 +108,8 @@ def test_ctrl_c_puts_everything_back(place: Place) -> None:
 
 def test_nobody_is_left_and_the_host_puts_everything_back_by_itself(place: Place) -> None:
     before = place.sh(SNAPSHOT)
+    # As short as a test can wait for: the host goes by the time since the last switch alone.
+    place.say(**VARIABLES, ab_cache=str(place.folder), ab_guard_seconds=45)
     started = begun(place)
     os.killpg(started.pid, signal.SIGKILL)
     started.communicate(timeout=60)
