@@ -61,8 +61,11 @@ def disarm(host: Host) -> None:
 
 
 def _loaded(host: Host, unit: str) -> bool:
-    shown = host.ask(["systemctl", "show", "--property=LoadState", unit])
-    return measuring.pairs(shown).get("LoadState") == "loaded"
+    return _shown(host, unit, "LoadState") == "loaded"
+
+
+def _shown(host: Host, unit: str, name: str) -> str:
+    return measuring.pairs(host.ask(["systemctl", "show", f"--property={name}", unit])).get(name, "")
 
 
 def put_back(host: Host, *, wait: bool = True) -> Back:
@@ -113,8 +116,8 @@ def _stop_measuring(host: Host) -> None:
 
 def _systemctl(host: Host, verb: str, units: Sequence[str], options: Sequence[str] = ()) -> None:
     for unit in units:
-        if verb == "start":
-            # One that had failed under an arm could not be started as often as it may.
+        # One that had failed under an arm could not be started as often as it may. Of one that rests systemd may know nothing.
+        if verb == "start" and _shown(host, unit, "ActiveState") == "failed":
             host.run(["systemctl", "reset-failed", unit])
         host.run(["systemctl", *options, verb, unit])
 

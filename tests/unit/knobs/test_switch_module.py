@@ -92,12 +92,13 @@ class Systemd(FakeHost):
         super().__init__(place)
         self.asked: list[str] = []
         self.broken = ""
+        self.active = "inactive"
 
     def command(self, argv: Any, *_: Any, **__: Any) -> str:
         self.asked.append(" ".join(argv))
         if self.broken and self.broken in self.asked[-1]:
             raise CommandError(f"{argv[0]} ended with 1: no")
-        return "LoadState=loaded\n" if "show" in argv else ""
+        return f"LoadState=loaded\nActiveState={self.active}\n" if "show" in argv else ""
 
 
 def under_way(place: Path) -> Systemd:
@@ -130,7 +131,6 @@ def test_putting_back_stops_measuring_and_servers_then_restores_then_starts_thos
         "systemctl stop a.service",
         "systemctl stop b.service",
         "systemctl daemon-reload",
-        "systemctl reset-failed a.service",
         "systemctl start a.service",
         "systemctl stop hostproof-ab-back.timer",
     ]
@@ -138,6 +138,14 @@ def test_putting_back_stops_measuring_and_servers_then_restores_then_starts_thos
     assert not any(
         map(host.exists, (*gone, switching.PATH, server_turns.PATH, putting_back.PROGRAM, witness.NOTE))
     )
+
+
+def test_a_server_that_failed_under_an_arm_may_start_again(tmp_path: Path) -> None:
+    host = under_way(tmp_path)
+    host.active = "failed"
+    putting_back.put_back(host)
+    at = host.asked.index("systemctl start a.service")
+    assert host.asked[at - 1] == "systemctl reset-failed a.service"
 
 
 @pytest.mark.parametrize("broken", ["stop a.service", "daemon-reload", "start a.service"])
