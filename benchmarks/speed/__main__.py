@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--keep", action="store_true", help="leave the hosts up")
     options = parser.parse_args()
+    # So that the hosts go also when something else ends this, such as timeout(1).
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         compare(options, [int(number) for number in options.hosts.split(",")])
     except HostproofError as error:
@@ -104,7 +107,7 @@ def environment() -> Path:
 
 
 def prepare(folder: Path, names: Sequence[str], kind: str) -> Sequence[inputs.Setting]:
-    """Every tool brings its settings to every host; afterwards none has anything to do."""
+    """Every tool brings its settings to the hosts that it is timed on; afterwards none has anything to do."""
     wishes = inputs.wishes(kind)
     hosts = {"lab": {"hosts": {name: dict(wishes) for name in names}}}
     written = {"all": {"children": hosts}}
@@ -114,8 +117,8 @@ def prepare(folder: Path, names: Sequence[str], kind: str) -> Sequence[inputs.Se
     connections = {name: found.hostvars[name] for name in names}
     (folder / "pyinfra_inventory.py").write_text(inputs.pyinfra_inventory(connections), encoding="utf-8")
     (folder / "settings.json").write_text("[]", encoding="utf-8")
-    known = {arm.name: arm for arm in arms.of(names, folder, PYINFRA / "bin/pyinfra")}
-    provision = known["provision"]
+    pyinfra = PYINFRA / "bin/pyinfra"
+    provision = next(arm for arm in arms.of(names, folder, pyinfra) if arm.name == "provision")
     booting = ("--extra-vars", '{"provision_allow_reboot": true}') if kind == "vm" else ()
     say("bringing the settings there")
     arms.run(
@@ -131,8 +134,10 @@ def prepare(folder: Path, names: Sequence[str], kind: str) -> Sequence[inputs.Se
         )
     (folder / "settings.json").write_text(json.dumps(inputs.plain(settings)), encoding="utf-8")
     (folder / "tasks.json").write_text(json.dumps(inputs.tasks(settings)), encoding="utf-8")
-    for name in ("ansible", "pyinfra"):
-        arms.run(known[name], settle=False)
+    # The others are timed on the first host alone.
+    for arm in arms.of(names[:1], folder, pyinfra):
+        if arm.name in page.OTHERS:
+            arms.run(arm, settle=False)
     return settings
 
 

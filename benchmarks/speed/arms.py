@@ -83,6 +83,8 @@ def run(arm: Arm, *, settle: bool = True) -> Timed:
     """Runs an arm once. Raises HostproofError if it fails or had something to do (unless `settle` is false: it may)."""
     with tempfile.TemporaryDirectory(prefix="hostproof-speed-", dir="/tmp") as sockets:
         environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets, **arm.environment}
+        # Where it is set, Python would compile every tool anew in every run; on a user's machine it is not.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         load, waiting = os.getloadavg()[0], pressure()
         before, begin = os.times(), time.monotonic()
         done = subprocess.run(
@@ -137,6 +139,6 @@ def _unchanged_recap(said: str) -> bool:
 
 
 def _nothing_changed(said: str) -> bool:
-    """pyinfra's closing table: `Grand total  30  -  30  -`, hosts or operations with a change in its third column."""
+    """pyinfra's closing table has columns hosts, success, error and no change: `Grand total  30  -  -  30`."""
     total = re.search(r"Grand total(.*)", said)
     return total is not None and total[1].split()[1:2] == ["-"]
