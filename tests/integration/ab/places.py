@@ -57,7 +57,10 @@ class Place:
     def inv(self, *words: str) -> tuple[int, str, str]:
         done = subprocess.run(
             self.argv(*words),
-            **{"env": self.environment(), "cwd": ROOT, "capture_output": True, "text": True},
+            env=self.environment(),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
             timeout=LIMIT_SECONDS,
             check=False,
         )

@@ -88,8 +88,12 @@ def begun(place: Place) -> subprocess.Popen[str]:
     words = ["ab", "--host", NAME, "--knobs", "hugepages", "--rounds", "6", *QUICK]
     started = subprocess.Popen(
         place.argv(*words),
-        **{"env": place.environment(), "cwd": ROOT, "text": True, "start_new_session": True},
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT},
+        env=place.environment(),
+        cwd=ROOT,
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     until = time.monotonic() + 300
     while not (there := DROP_IN in place.sh("ls /run/systemd/system/*.d")) and time.monotonic() < until:
