@@ -159,11 +159,12 @@ def drift(name: str) -> Sequence[Mapping[str, Any]]:
 def timed(
     folder: Path, names: Sequence[str], pyinfra: Path, number: int, counts: Sequence[int]
 ) -> tuple[list[Mapping[str, Timed]], Mapping[int, list[Timed]]]:
-    """Rounds in which each arm runs once, every round begun with another one; so do the numbers of hosts."""
+    """Rounds in which each arm runs once, every round begun with another one; so do the numbers of hosts.
+
+    Each has run once while the settings were brought, so none begins cold.
+    """
     one = arms.of(names[:1], folder, pyinfra)
     over = {count: arms.of(names[:count], folder, pyinfra)[0] for count in counts}
-    for arm in (*one, *over.values()):
-        arms.run(arm)  # to warm up, and to see that nothing is to be done
     rounds: list[Mapping[str, Timed]] = []
     by_hosts: dict[int, list[Timed]] = {count: [] for count in counts}
     for turn in range(number):
