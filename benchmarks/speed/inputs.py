@@ -30,26 +30,17 @@ class Setting:
     content: str
 
 
-def wishes(kind: str) -> Mapping[str, Any]:
-    """Variables of the role tuning that make 30 settings on a lab host of this kind.
+def wishes(kind: str, users: int) -> Mapping[str, Any]:
+    """Variables of the role tuning for a lab host of this kind; limits of so many users among them.
 
-    A container has no kernel of its own, and hostproof leaves the machine's alone: there it is limits, which are read from files.
-    A virtual machine has both: its own defaults make the kernel's part, limits of users fill up.
+    A container has no kernel of its own, and hostproof leaves the machine's alone: there all are limits, which are read from files.
+    A virtual machine has both: what group_vars/lab_vm wishes is the kernel's part.
     """
-    if kind == "container":
-        return {"tuning_areas": ["limits"], **_limits(SETTINGS - 2)}
-    return _limits(VM_USERS)
-
-
-VM_USERS: Final = 16
-"""With the two systemd limits and what group_vars/lab_vm asks for: filled up to 30, or the run stops and says how many it were."""
-
-
-def _limits(users: int) -> Mapping[str, Any]:
-    return {
+    limits = {
         "tuning_memlock": "unlimited",
         "tuning_memlock_users": [f"infer{number:02d}" for number in range(1, users + 1)],
     }
+    return {"tuning_areas": ["limits"], **limits} if kind == "container" else limits
 
 
 def setting(row: Mapping[str, Any]) -> Setting:
