@@ -98,8 +98,8 @@ def stages(root: Path) -> tuple[Stage, ...]:
         Stage("lab", (("pytest", "tests/integration", "-m", "lab"),), (*checks.LAB, *checks.GPU)),
         Stage(
             "molecule",
-            tuple(("molecule", "test", "--scenario-name", name) for name in ("default", "tuning")),
-            checks.LAB,
+            tuple(("molecule", "test", "--scenario-name", name) for name in ("default", "tuning", "gpu")),
+            (*checks.LAB, *checks.GPU),
         ),
         Stage(
             "vm",

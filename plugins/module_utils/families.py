@@ -110,6 +110,9 @@ DRIVER_SOURCE: Final = Family(
 DRIVER_PINS: Final = Family(
     "driver-pins", "/etc/apt/preferences.d/hostproof-nvidia", ("/etc/apt/preferences.d",), ""
 )
+UNATTENDED: Final = Family(
+    "unattended", "/etc/apt/apt.conf.d/52hostproof-nvidia", ("/etc/apt/apt.conf.d",), ""
+)
 PERSISTENCED: Final = Family(
     "persistenced",
     "/etc/systemd/system/nvidia-persistenced.service.d/50-hostproof.conf",
@@ -151,7 +154,7 @@ IRQBALANCE: Final = Family(
 GPU_SETTINGS: Final = Family("gpu-settings", "/etc/hostproof/gpu.conf", ("/etc/hostproof",), ".conf")
 FAMILIES: Final[Sequence[Family]] = (
     *(SYSCTL, TMPFILES, GRUB, MODPROBE, SYSTEM, USER, LIMITS, IRQBALANCE),
-    *(DRIVER_SOURCE, DRIVER_PINS, PERSISTENCED, BOOT_UNITS, GPU_UNIT, GPU_SETTINGS),
+    *(DRIVER_SOURCE, DRIVER_PINS, UNATTENDED, PERSISTENCED, BOOT_UNITS, GPU_UNIT, GPU_SETTINGS),
 )
 
 

@@ -69,7 +69,11 @@ def write(host: Host, place: str, value: str) -> None:
     """Raises CommandError in nvidia-smi's words, with the allowed range; OSError."""
     uuid, what = _parts(place)
     if what == "power_limit":
-        host.run([PROGRAM, "-i", uuid, "-pl", value])
+        said = host.run([PROGRAM, "-i", uuid, "-pl", value])
+        # A limit that cannot be set is a warning to it, and it ends with 0: what does not hold must not be persisted.
+        if (now := read_live(host, place)).text != normalise(value):
+            first = said.strip().partition("\n")[0] or "nothing"
+            raise CommandError(f"asked {value}, reads back {now}; {PROGRAM} said: {first}")
         return
     note = f"{NOTES}/{uuid}"
     if value == FREE:

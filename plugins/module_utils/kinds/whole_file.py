@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..families import DRIVER_SOURCE, GPU_UNIT, PERSISTENCED, Family
+from ..families import DRIVER_SOURCE, GPU_UNIT, PERSISTENCED, UNATTENDED, Family
 from ..host import Host, why
 from ..kind import Kind
 from ..knob import Seen
 
-FILES = {family.path: family for family in (DRIVER_SOURCE, PERSISTENCED, GPU_UNIT)}
+FILES = {family.path: family for family in (DRIVER_SOURCE, UNATTENDED, PERSISTENCED, GPU_UNIT)}
 
 
 def refusal(key: str, value: str) -> str:

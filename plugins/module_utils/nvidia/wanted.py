@@ -142,7 +142,7 @@ def others(wishes: Wishes, here: Here) -> tuple[str, ...]:
     if wishes.source == NVIDIA:
         return ()
     found = []
-    branch = re.compile(r"nvidia-(?:[a-z-]+-)?(\d{3}(?:-server)?)(-open)?(?:-|$)")
+    branch = re.compile(r"nvidia-(?:[a-z0-9-]*?-)?(\d{3}(?:-server)?)(-open)?(?:-|$)")
     for name in here.now:
         said = branch.search(name)
         is_module = "modules-nvidia" in name or "headless" in name or "kernel-source" in name

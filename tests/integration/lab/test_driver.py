@@ -111,7 +111,7 @@ FAULTS: list[tuple[str, str, str, dict[str, Any], str]] = [
         f"printf 'Types: deb\\nURIs: http://127.0.0.1:9/ubuntu\\nSuites: noble\\nComponents: main\\n' > {SOURCES}/bad.sources",
         f"rm {SOURCES}/bad.sources",
         {"nvidia_driver_sources": ["bad"]},
-        "repository: Failed to fetch http://127.0.0.1:9/ubuntu/dists/noble/InRelease Could not connect to 127.0.0.1:9",
+        "repository: Failed to fetch http://127.0.0.1:9/ubuntu/dists/noble/InRelease",
     ),
     (
         "key of another fingerprint",
@@ -312,6 +312,18 @@ def test_undo_brings_back_what_was_there(host: GpuHost, before: str) -> None:
     assert after == [line for line in before.splitlines() if not left(line)]
     assert host.sh("ls /sys/module/nvidia")[0] != 0
     assert host.plays(ROLE, nvidia_driver_state="absent", nvidia_driver_units=[USER]) == 0
+
+
+def test_a_driver_that_somebody_else_had_installed_comes_back_as_it_was(host: GpuHost) -> None:
+    host.driver(OLDER)
+    kernels = "grep -v linux-image"
+    packages = f"dpkg-query --show --showformat='${{Package}} ${{Version}} ${{db:Status-Abbrev}}\\n' | {kernels}; apt-mark showhold"
+    was = host.ok(packages)
+    assert host.plays(ROLE, nvidia_driver_version=NEWER.upstream) > 3
+    assert host.ok(packages) != was
+    assert host.plays(ROLE, nvidia_driver_state="absent") >= 2
+    assert host.ok(packages) == was
+    assert host.ok("nvidia-smi --query-gpu=driver_version --format=csv,noheader").strip() == OLDER.upstream
 
 
 def left(line: str) -> bool:

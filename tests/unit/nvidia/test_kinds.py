@@ -30,6 +30,8 @@ class DriverHost(FakeHost):
 
     breaks: str = ""
     """A package that apt stops at."""
+    deaf: bool = False
+    """The card takes no limit, and nvidia-smi ends with 0."""
 
     def dpkg(self) -> dict[str, tuple[str, str]]:
         found = {}
@@ -79,6 +81,8 @@ class DriverHost(FakeHost):
         if argv[3] == "-pl":
             if not 250 <= float(argv[4]) <= 325:
                 raise CommandError("nvidia-smi ended with 2: should be between 250.00 W and 325.00 W")
+            if self.deaf:
+                return "Changing power management limit is not supported for GPU: 0.\nTreating as warning and moving on.\n"
             put(self, CARD, argv[4])
         return f"{float(self.read(CARD)):.2f}\n" if self.read(CARD) != "[N/A]" else "[N/A]\n"
 
@@ -271,6 +275,14 @@ def test_a_card_without_one_is_unsupported(tmp_path: Path, card: str, says: str)
     (outcome,) = engine.apply(host, [LIMIT], "run-1").outcomes
     assert outcome.state == "unsupported" and says in outcome.detail
     assert not host.exists(GPU_SETTINGS.path)
+
+
+def test_a_limit_that_does_not_hold_is_refused_and_not_persisted(host: DriverHost) -> None:
+    host.deaf = True
+    (outcome,) = engine.apply(host, [LIMIT], "run-1").outcomes
+    assert outcome.state == "refused"
+    assert "asked 275, reads back 300; nvidia-smi said: Changing power management limit" in outcome.detail
+    assert not host.exists(GPU_SETTINGS.path), "it would be an error at every boot"
 
 
 def test_after_a_boot_the_card_s_own_limit_is_nobody_s_change(host: DriverHost) -> None:

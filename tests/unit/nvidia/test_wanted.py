@@ -134,6 +134,9 @@ def test_a_host_is_not_settled_where_something_must_move() -> None:
 
 
 def test_other_branches_and_the_other_kind_of_modules_are_seen() -> None:
+    assert wanted.others(WISHES, host(STATUS + stanza("libnvidia-cfg1-535", "535.1-1"))) == (
+        "libnvidia-cfg1-535",
+    )
     more = stanza("libnvidia-compute-535", "535.1-1") + stanza(
         "linux-modules-nvidia-580-server-generic", "6.8.0-1"
     )
