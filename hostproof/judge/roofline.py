@@ -192,13 +192,7 @@ def points(result: Result, roof: Roofline) -> tuple[Point, ...]:
 
 
 def _point(measured: Measurement, result: Result, roof: Roofline) -> Iterator[Point]:
-    if not measured.samples or measured.metric not in ("generation_throughput", "prompt_throughput"):
-        return
-    prompt, output = _tokens(result, measured.cell)
-    if measured.metric == "generation_throughput":
-        limit = generation(roof, prompt + output / 2)
-    else:
-        limit = prompting(roof, prompt) if prompt else None
+    limit = _limit(measured.metric, _cell(result, measured.cell), roof) if measured.samples else None
     if limit is None:
         return
     found = statistics.median_interval(measured.samples)
@@ -210,19 +204,36 @@ def _point(measured: Measurement, result: Result, roof: Roofline) -> Iterator[Po
     )
 
 
-def _tokens(result: Result, cell: str) -> tuple[float, float]:
-    """Of prompt and answer, as planned; 0 where the workload does not say it."""
+def _cell(result: Result, name: str) -> Mapping[str, Any]:
+    """As planned; empty if the workload does not say it."""
     cells: Sequence[Mapping[str, Any]] = result.workload.get("cells", ())
-    told = next((each for each in cells if each.get("name") == cell), {})
-    return float(told.get("prompt_tokens") or 0), float(told.get("output_tokens") or 0)
+    return next((each for each in cells if each.get("name") == name), {})
 
 
-def generation(roof: Roofline, depth: float) -> Limit | None:
-    """At batch 1. None: neither bandwidth nor peak is known, or nobody knows the model's bytes."""
+def _limit(metric: str, cell: Mapping[str, Any], roof: Roofline) -> Limit | None:
+    """None for what is no speed of one request at a time, nor of all that run at once."""
+    prompt, output = float(cell.get("prompt_tokens") or 0), float(cell.get("output_tokens") or 0)
+    together = int(cell.get("concurrency") or 0)
+    if metric == "total_throughput" and together:
+        return generation(roof, prompt + output / 2, together)
+    if metric == "generation_throughput" and not together:
+        return generation(roof, prompt + output / 2)
+    if metric == "prompt_throughput" and not together and cell.get("cache") == "cold":
+        return prompting(roof, prompt)
+    return None
+
+
+def generation(roof: Roofline, depth: float, together: int = 1) -> Limit | None:
+    """Of all sequences `together`, each after `depth` tokens: the weights are read once for all of them, each cache for its own.
+
+    Of experts at least those that one token needs. None: neither bandwidth nor peak is known, or nobody knows the model's bytes.
+    """
     if not roof.read_bytes:
         return None
-    size, flop = roof.bytes_per_token(depth), roof.flop_per_token(depth)
+    weights, flop = roof.bytes_per_token(0), roof.flop_per_token(depth)
+    size = weights / together + roof.bytes_per_token(depth) - weights
     at = f" after {depth:,.0f} tokens" if depth else ""
+    at += f", {together} at once" if together > 1 else ""
     return _lower(
         roof,
         roof.bandwidth / size,

@@ -72,6 +72,27 @@ def test_the_moe_of_the_seed_generates_ten_active_billions_worth() -> None:
     assert found.tokens_per_second == pytest.approx(104.7, abs=0.1)  # the article's 10-37 are 10-35 % of that
 
 
+def test_requests_at_once_share_the_weights_and_not_the_cache() -> None:
+    batch = {**build.WORKLOAD["cells"][1], "name": "eight", "concurrency": 8}
+    made = build.result(
+        build.measured("total_throughput", [60.0] * 6, "eight"),
+        build.measured("generation_throughput", [8.0] * 6, "eight"),
+        build.measured("prompt_throughput", [50.0] * 6, "eight"),
+        workload={**build.WORKLOAD, "cells": [batch]},
+    )
+    (point,) = roofline.points(
+        made, rooflines.roof()
+    )  # what each of them gets is no share of one request's limit
+    assert point.metric == "total_throughput"
+    assert point.limit.tokens_per_second == pytest.approx(490e9 / (27.92e9 / 8 + 528 * 327_680))
+    assert "after 528 tokens, 8 at once" in point.limit.why
+
+
+def test_a_prompt_that_may_come_from_the_cache_has_no_limit() -> None:
+    made = build.result(build.measured("prompt_throughput", [9000.0] * 6, "prefix"), workload=build.WORKLOAD)
+    assert roofline.points(made, rooflines.roof()) == ()
+
+
 def result(*found: Measurement, speed: float = 0.0) -> build.Result:
     setup = Setup("cpu", "llama_server", "coder-q5_k_m", 39.79, {"--threads": "14"})
     given = [build.measured("generation_throughput", [speed] * 6)] if speed else []
