@@ -27,16 +27,21 @@ class Lane:
     """TG at least, tok/s."""
     wait: float
     """TTFT of the longest cold prompt at most, seconds."""
+    least: float
+    """Billions of parameters at least: below, speed says nothing of this work."""
     device: Device | None
     """Where it must run; None: anywhere."""
     why: str
 
 
 LANES = (
-    Lane("daily agent work", AGENT_SPEED, WAIT_SECONDS, None, "an editor or agent waits for every answer"),
-    Lane("deep reasoning", BATCH_SPEED, 30.0, None, "a review may take minutes, but somebody still waits"),
-    Lane("batch on the CPU", BATCH_SPEED, 120.0, "cpu", "nobody waits, and the GPU stays free"),
+    Lane("daily agent work", AGENT_SPEED, WAIT_SECONDS, 7, None, "an editor or agent waits for every answer"),
+    Lane(
+        "deep reasoning", BATCH_SPEED, 30.0, 30, None, "a review may take minutes, but somebody still waits"
+    ),
+    Lane("batch on the CPU", BATCH_SPEED, 120.0, 7, "cpu", "nobody waits, and the GPU stays free"),
 )
+"""7: the article steps down to 7B-14B and no further; 30: it sends reviews to 111B, or back to its 40B, never to a small one."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,13 @@ class Candidate:
             return self.problem
         if lane.device and self.device != lane.device:
             return f"does not run on the {lane.device.upper()}" if self.device else "nobody saw where it runs"
+        if self.parameters_billion < lane.least:
+            known = (
+                f"{self.parameters_billion:.4g}B, and"
+                if self.parameters_billion
+                else "its size is not known:"
+            )
+            return f"{known} {lane.least:g}B are wanted"
         if self.speed is None or self.wait is None:
             return "TG or TTFT has no interval"
         if self.speed[0] < lane.speed:

@@ -81,7 +81,7 @@ def lanes(material: Material) -> Iterator[Table]:
 def _lane(choice: Choice) -> Iterator[Row]:
     lane = choice.lane
     where = f", on the {lane.device.upper()}" if lane.device else ""
-    limits = f"TG ≥ {lane.speed:g} tok/s, TTFT ≤ {lane.wait:g} s{where}"
+    limits = f"TG ≥ {lane.speed:g} tok/s, TTFT ≤ {lane.wait:g} s, {lane.least:g}B or more{where}"
     if choice.chosen:
         yield Row((lane.name, limits, choice.chosen.title, f"{choice.chosen.fits()}; {lane.why}"))
     else:
