@@ -71,6 +71,9 @@ class Candidate:
                 else "its size is not known:"
             )
             return f"{known} {lane.least:g}B are wanted"
+        return self._too_slow(lane)
+
+    def _too_slow(self, lane: Lane) -> str:
         if self.speed is None or self.wait is None:
             return "TG or TTFT has no interval"
         if self.speed[0] < lane.speed:
