@@ -156,7 +156,7 @@ def _passports(odd: Sequence[Difference], hosts: Sequence[str]) -> Iterator[Tabl
     note = (
         "Facts (docs/facts.md), circumstances of the measurement and the servers' flags. What changes by the minute is left out."
         if rows
-        else "In everything that was read, the hosts are alike."
+        else "Of what was read of the hosts, nothing differs."
     )
     yield Table(
         "fleet-passports", "What differs between the hosts", left("Fact", "Most hosts", "Others"), rows, note
