@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -59,7 +60,7 @@ def main() -> None:
     options = parser.parse_args()
     head = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "command": f"python -m benchmarks.instrument {options.what}",
+        "command": f"python -m benchmarks.instrument {_words(sys.argv[1:])}",
         "machine": f"{os.cpu_count()} cores, kernel {platform.release()}, Python {platform.python_version()}",
         "load_before": os.getloadavg(),
     }
@@ -78,6 +79,16 @@ def main() -> None:
     )
     (options.out / f"{options.what}.md").write_text(page, encoding="utf-8")
     print(page)
+
+
+def _words(given: Sequence[str]) -> str:
+    """The command line without where its results went."""
+    kept = [
+        word
+        for at, word in enumerate(given)
+        if not word.startswith("--out") and given[at - 1 : at] != ["--out"]
+    ]
+    return " ".join(kept)
 
 
 def errors(rounds: int) -> tuple[list[dict[str, Any]], str]:

@@ -97,7 +97,8 @@ def _advice(rates: dict[str, float]) -> Iterator[str]:
     elif steady < GOAL:
         yield (
             f"even an unbroken prefix reaches only {steady:.0%}: new text is most of each turn, or the server has no prefix cache, "
-            "or one too small for the session (llama-server: --cache-reuse, a slot of its own; vLLM: --enable-prefix-caching, KV space)"
+            "or one too small for the session (llama-server: a slot of its own, --swa-full for a model with sliding windows; "
+            "vLLM: --enable-prefix-caching, space for the KV cache)"
         )
 
 

@@ -32,6 +32,10 @@ class Circumstances:
 def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]:
     """Every metric of one cell."""
     cell, take = cells.cell, _Taker(cells)
+    if cell.kind == "cancel":  # what else was seen is of the short request after it
+        yield from _of_kind(take)
+        yield take("failed_requests", _failed)
+        return
     yield take("ttft", _streamed(sample.ttft))
     if cell.cache == "cold":
         yield take("prompt_throughput", _streamed(sample.prompt_throughput))
@@ -65,7 +69,7 @@ def measurements(cells: CellRuns, about: Circumstances) -> Iterator[Measurement]
         ("throughput_per_watt", sample.throughput_per_watt),
     ):
         yield take(metric, of, about.energy_source or "derived", why)
-    yield take("failed_requests", lambda run: None if run.void else float(bool(run.failed)))
+    yield take("failed_requests", _failed)
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,10 @@ class _Taker:
             return self.cells.ended or "no run was made"
         last = measured[-1].failed or measured[-1].void
         return f"none of {len(measured)} runs gave a sample; the last: {last}"
+
+
+def _failed(run: Run) -> float | None:
+    return None if run.void else float(bool(run.failed))
 
 
 def _of_kind(take: _Taker) -> Iterator[Measurement]:

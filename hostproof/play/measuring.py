@@ -140,11 +140,10 @@ def of_result(result: Result, file: str) -> Ending:
     failed = [check.name for check in result.checks if not check.passed]
     if not result.measurements:
         return _of_behaviour(result, failed, file)
-    measured = [m for m in result.measurements if m.metric == "ttft" and m.samples]
-    if not measured:
-        why = next((m.problem for m in result.measurements if m.problem), "no cell gave a sample")
+    runs = sum(m.samples.count(0.0) for m in result.measurements if m.metric == "failed_requests")
+    if not runs:
+        why = next((m.problem for m in result.measurements if m.problem), "every request failed")
         return Ending(ExitStatus.COULD_NOT, f"nothing was measured: {why}. The record is {file}.")
-    runs = sum(len(m.samples) for m in measured)
     checks = f"; failed checks: {', '.join(failed)}" if failed else ""
     return Ending(ExitStatus.YES, f"{runs} requests measured{checks}. The Result is {file}.")
 

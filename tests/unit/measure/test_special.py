@@ -126,6 +126,7 @@ def test_a_broken_off_request_is_followed_by_a_short_one(
     late = samples(result, "leave", "cancel_latency")
     assert len(late) == 2
     assert all(0 <= each < 0.5 for each in late)
+    assert [m.metric for m in result.measurements] == ["cancel_latency", "failed_requests"]
 
 
 def test_an_answer_that_is_too_fast_to_be_broken_off_is_void(serve: Serve) -> None:
