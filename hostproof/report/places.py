@@ -10,7 +10,7 @@ from markupsafe import Markup
 from hostproof.judge.comparison import Row, Word
 from hostproof.judge.fleet import Place
 from hostproof.judge.units import label, shown, span
-from hostproof.report.scale import Scale, around
+from hostproof.report.scale import LogScale, Scale, around, around_log
 from hostproof.report.svg import add, done, line, pc, picture, text
 
 ROW, FOOT = 30, 22
@@ -54,13 +54,13 @@ TONES = {Word.BETTER: "interval proven", Word.WORSE: "interval below"}
 
 
 def ratios(name: str, rows: Sequence[Row]) -> Markup:
-    """After by before, a line a metric and cell; the mark is at 1, where nothing has changed."""
+    """After by before, a line a metric and cell; half and double are equally far from 1, where nothing has changed."""
     ends = [
         end
         for row in rows
         for end in (row.shift.interval.value, row.shift.interval.low, row.shift.interval.high)
     ]
-    scale = around([1.0, *(end for end in ends if end is not None)])
+    scale = around_log([1.0, *(end for end in ends if end is not None)])
     height = ROW * len(rows)
     seen = "; ".join(
         f"{label(row.metric)} in {row.cell}: {row.shift.interval.value:.3f}, {row.word.value}" for row in rows
@@ -75,7 +75,7 @@ def ratios(name: str, rows: Sequence[Row]) -> Markup:
     return done(svg)
 
 
-def _ratio(svg: Element, row: Row, y: float, scale: Scale) -> None:
+def _ratio(svg: Element, row: Row, y: float, scale: LogScale) -> None:
     found, at = row.shift.interval, scale.place(row.shift.interval.value)
     words = f"{label(row.metric)}, {row.cell}: × {found.value:.3f}, {row.word.value}"
     text(svg, 0.4, y + 12, words, "named")
