@@ -39,6 +39,7 @@ def findings(result: Result, roof: Roofline | None = None) -> Iterator[str]:
     yield from _spread(result.measurements)
     yield from _instrument(result)
     yield from _telemetry(result)
+    yield from result.findings
     yield from result.gaps
 
 

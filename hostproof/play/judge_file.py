@@ -79,7 +79,6 @@ def _belongs(result: Result, bounds: ThresholdsFile, path: Path) -> None:
 
 def _judged(result: Result, bounds: ThresholdsFile, path: Path) -> SetupVerdict:
     try:
-        verdict = judge_setup(result, bounds)
+        return judge_setup(result, bounds)
     except ConfigError as error:
         raise HostproofError(f"has no workload of ours: {error}", where=str(path), mend=AGAIN) from error
-    return replace(verdict, findings=(*verdict.findings, *result.findings))

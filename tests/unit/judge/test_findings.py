@@ -87,3 +87,10 @@ def test_far_below_the_ceiling_is_told_with_what_to_look_for() -> None:
 def test_near_the_ceiling_or_without_one_nothing_is_told() -> None:
     assert found(measured("ceiling_fraction", (0.6,) * 6)) == []
     assert found(Measurement("decode", "ceiling_fraction", (), problem="not known")) == []
+
+
+def test_what_follows_from_the_figures_is_told_before_what_was_not_seen() -> None:
+    said = found(
+        findings=("diff writes 112 tokens where whole writes 306",), gaps=("the GPU was not observed",)
+    )
+    assert said == ["diff writes 112 tokens where whole writes 306", "the GPU was not observed"]
