@@ -38,7 +38,7 @@ def of(material: Material) -> Fleet | None:
     odd = differences(material.passports, material.results)
     return Fleet(
         tuple(_sentences(found, odd)),
-        (*(_ranking(material, group) for group in found), *_passports(odd, material.hosts)),
+        (*(_ranking(material, group) for group in found), *_passports(odd, material)),
         tuple(_figure(group) for group in found if group.speed),
         found,
         odd,
@@ -151,12 +151,15 @@ def _remarks(part: Part, place: Place | None, group: Group) -> Iterator[str]:
     yield from (why for host, why in group.left_out if host == part.verdict.host)
 
 
-def _passports(odd: Sequence[Difference], hosts: Sequence[str]) -> Iterator[Table]:
-    rows = tuple(_differs(each, hosts) for each in odd)
+def _passports(odd: Sequence[Difference], material: Material) -> Iterator[Table]:
+    rows = tuple(_differs(each, material.hosts) for each in odd)
+    told = {*material.passports, *(result.host for result in material.results)}
     note = (
         "Facts (docs/facts.md), circumstances of the measurement and the servers' flags. What changes by the minute is left out."
         if rows
         else "Of what was read of the hosts, nothing differs."
+        if len(told) > 1
+        else "Fewer than two hosts could be read, so nothing can differ."
     )
     yield Table(
         "fleet-passports", "What differs between the hosts", left("Fact", "Most hosts", "Others"), rows, note

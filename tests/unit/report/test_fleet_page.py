@@ -113,3 +113,20 @@ def test_what_was_written_can_be_loaded_with_passports(tmp_path: Path) -> None:
         (tmp_path / PASSPORTS / f"{host}.json").write_text(json.dumps(kept))
     write(given, tmp_path)
     assert fleet.of(material.load(tmp_path)) == fleet.of(given)
+
+
+def test_where_a_single_host_could_be_read_nothing_is_said_to_be_alike() -> None:
+    given = build.fleet(2)
+    alone = replace(
+        given,
+        verdict=replace(
+            given.verdict, setups=(given.verdict.setups[0], missing("epyc02", "gpu", "it was not reached"))
+        ),
+        results=given.results[:1],
+        passports={"epyc01": build.passport()},
+    )
+    found = fleet.of(alone)
+    assert found is not None
+    assert found.sentences[0].startswith("nothing to rank: no setup was measured on two hosts")
+    (passports,) = found.tables
+    assert passports.note.startswith("Fewer than two hosts could be read")
