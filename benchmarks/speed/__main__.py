@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from benchmarks.speed import arms, inputs, page
 from benchmarks.speed.arms import ROOT, Arm, Timed
+from hostproof import __version__
 from hostproof.errors import HostproofError
 from hostproof.play import inventory
 from hostproof.play.checkout import here
@@ -54,7 +55,17 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace, counts: Sequence[int]) -> None:
-    load, waiting = round(os.getloadavg()[0], 2), arms.pressure()
+    words = " ".join(word for word in sys.argv[1:] if word != "--keep")
+    head = {
+        "kind": options.kind,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "command": f"python -m benchmarks.speed {words}".strip(),
+        "json": f"{options.kind}.json",
+        "load_at_start": round(os.getloadavg()[0], 2),
+        "pressure_at_start_percent": arms.pressure(),
+        "machine": machine(options.kind),
+        "versions": versions(),
+    }
     pyinfra = environment()
     with tempfile.TemporaryDirectory(prefix="hostproof-speed-") as place:
         folder = Path(place)
@@ -75,19 +86,7 @@ def compare(options: argparse.Namespace, counts: Sequence[int]) -> None:
             if not options.keep:
                 lab_hosts.down(names, say=say)
     of_first = arms.of(names[:1], folder, pyinfra)
-    words = " ".join(word for word in sys.argv[1:] if word != "--keep")
-    head = {
-        "kind": options.kind,
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "command": f"python -m benchmarks.speed {words}".strip(),
-        "json": f"{options.kind}.json",
-        "settings": len(settings),
-        "what": counted(settings),
-        "load_at_start": load,
-        "pressure_at_start_percent": waiting,
-        "machine": machine(options.kind),
-        "versions": versions(),
-    }
+    head |= {"settings": len(settings), "what": counted(settings)}
     kept = page.result(head, of_first, rounds, by_hosts)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"{options.kind}.json").write_text(f"{json.dumps(kept, indent=1)}\n", encoding="utf-8")
@@ -208,7 +207,7 @@ def versions() -> dict[str, str]:
         "Python": platform.python_version(),
         **{name: version(name) for name in ("ansible-core", "ansible-runner")},
         "pyinfra": pinned,
-        "hostproof": version("hostproof"),
+        "hostproof": __version__,
     }
 
 
