@@ -87,8 +87,10 @@ def _grows(change: Change) -> bool:
 
 def persistable(observation: Observation) -> bool:
     """A setting that this kernel lacks would only be an error at every boot."""
-    layers = (observation.seen.get("persisted"), observation.seen.get("live"))
-    return not any(seen is not None and seen.problem in ("unsupported", "unreadable") for seen in layers)
+    persisted, live_seen = observation.seen.get("persisted"), observation.seen.get("live")
+    if live_seen is not None and live_seen.problem:
+        return False
+    return persisted is None or persisted.problem not in ("unsupported", "unreadable")
 
 
 def in_force(entries: Ledger) -> list[Line]:

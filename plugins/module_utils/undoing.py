@@ -140,13 +140,18 @@ def _part(entry: Entry, now: Seen, chosen: Ledger, boot: str, *, force: bool) ->
     first, place = entry.first.seen, entry.subject.place
     other = plan.counterpart(place)
     if now.problem:
-        return Part(entry, now, "gone" if entry.last and entry.last.boot == boot else "bygone", now.detail)
+        # Absent: what held the value is gone, and the value with it.
+        here = entry.last and entry.last.boot == boot and now.problem != "absent"
+        return Part(entry, now, "gone" if here else "bygone", now.detail)
     if now == first or not entry.touched:
         return Part(entry, now, "as-first")
     if not force:
         if is_foreign(entry, now, boot) and entry.done:
             return Part(
-                entry, now, "foreign", f"somebody changed it from {brief(str(entry.done.seen))} to {brief(str(now))}: {place}"
+                entry,
+                now,
+                "foreign",
+                f"somebody changed it from {brief(str(entry.done.seen))} to {brief(str(now))}: {place}",
             )
         if not _is_ours(entry, now, boot):
             return Part(entry, now, "bygone", f"{brief(str(now))} since a later boot, not ours: {place}")
@@ -223,7 +228,9 @@ def _proved_live(book: Journal, writer: Writer, part: Part) -> Said:
     if place in writer.troubles:
         return writer.troubles[place]
     short = _grows(replace(part, now=now))
-    return ("short" if short else "refused"), f"was {brief(str(part.first))} first, reads back {brief(str(now))}: {place}"
+    return (
+        "short" if short else "refused"
+    ), f"was {brief(str(part.first))} first, reads back {brief(str(now))}: {place}"
 
 
 def _proved_persisted(

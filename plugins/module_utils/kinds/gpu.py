@@ -51,6 +51,9 @@ def _parts(place: str) -> tuple[str, str]:
 
 def read_live(host: Host, place: str) -> Seen:
     uuid, what = _parts(place)
+    if not host.has(PROGRAM):
+        # An undo that was cut off after the driver went: its limits went with it.
+        return Seen(problem="absent", detail=f"there is no driver that could set {uuid}")
     try:
         answer = host.ask(
             [PROGRAM, "-i", uuid, "--query-gpu=power.limit", "--format=csv,noheader,nounits"]

@@ -279,7 +279,7 @@ def test_a_driver_that_was_changed_by_hand_under_a_server_waits_for_a_boot_where
     host.ok(
         f"{INSTALL} --allow-change-held-packages {packages} {modules} linux-modules-nvidia-580-server-open-{NEXT}-"
     )
-    host.ok(f"apt-get -qq -y purge linux-image-{NEXT}; {BUSY}")
+    host.ok(f"apt-get -o APT::Default-Release= -qq -y purge linux-image-{NEXT} && {BUSY}")
     status, said = host.play(ROLE, nvidia_driver_version=OLDER.upstream, nvidia_driver_units=[USER])
     assert status == 0, said
     assert f"The driver needs a boot: {NEWER.upstream} stays in memory, since it is in use" in said

@@ -96,6 +96,7 @@ def fresh(root: Path, card: str = "300") -> DriverHost:
     made = DriverHost(root)
     put(made, "/proc/sys/kernel/random/boot_id", f"{BOOT}\n")
     put(made, "/usr/bin/systemctl", "")
+    put(made, "/usr/bin/nvidia-smi", "")
     put(made, CARD, card)
     made.write(KERNELS)
     return made
@@ -212,6 +213,31 @@ def test_killed_at_every_deed_undo_restores_everything(tmp_path: Path) -> None:
         again = DriverHost(host.root)
         undoing.undo(again, "run-2")
         assert picture(again) == start, f"killed after deed {number}: {host.deeds[-1]}"
+
+
+def test_an_undo_killed_at_every_deed_is_finished_by_the_next(tmp_path: Path) -> None:
+    counting = fresh(tmp_path / "count")
+    engine.apply(counting, ALL, "run")
+    deeds = len(counting.deeds)
+    undoing.undo(counting, "undo")
+    for number in range(1, len(counting.deeds) - deeds + 1, 2):
+        host = fresh(tmp_path / str(number))
+        start = picture(host)
+        engine.apply(host, ALL, "run-1")
+        dying = DriverHost(host.root)
+        dying.watch = killing(number)
+        with pytest.raises(KilledError):
+            undoing.undo(dying, "run-2")
+        again = DriverHost(host.root)
+        if "nvidia-utils-580-server" not in again.dpkg():
+            # As on a host: with its package the program is gone.
+            again.at("/usr/bin/nvidia-smi").unlink()
+        report = undoing.undo(again, "run-3")
+        assert {outcome.state for outcome in report.outcomes} <= {"ok", "changed"}, report.outcomes
+        left = {path: about for path, about in picture(again).items() if "nvidia-smi" not in path}
+        assert left == {path: about for path, about in start.items() if "nvidia-smi" not in path}, (
+            dying.deeds[-1]
+        )
 
 
 def test_killed_at_every_deed_the_next_run_goes_on(tmp_path: Path) -> None:
