@@ -25,7 +25,7 @@ module: knobs_switch
 short_description: Switches settings to and fro, to see what they do
 description:
   - C(begun) works out what is switched, notes what was found under C(/run/hostproof), and changes nothing. C(a) sets what stood there
-    before hostproof, C(b) what is wanted, each through the journal and read back. C(given_back) ends a comparison:
+    before hostproof, C(b) what is wanted, each through the journal and read back. C(given_back) ends a comparison,
     the measuring run and the servers stop, what was found is set and read again, and the servers that ran start. Fails if anything differs.
   - Live values alone, and drop-ins of one service under C(/run); what is persisted is never touched, so a boot ends it too. The
     journal keeps what it knew, and forgets what it did not know before.

@@ -16,7 +16,7 @@ DOCUMENTATION = """
 module: server_witness
 short_description: Says what the kernel saw of a server between two looks
 description:
-  - C(before) notes counters. C(during) looks at the clock of each core for some seconds. C(after) returns what lies between: CPU time by
+  - C(before) notes counters. C(during) looks at the clock of each core for some seconds. C(after) returns what lies between, CPU time by
     whose it was, pressure (PSI) of the host and of the server's group, page and NUMA events, and the server's pages as they are now.
   - Writes nothing but its own note, C(/run/hostproof/witness.json).
 options:

@@ -28,7 +28,14 @@ CHOSEN = Option(
 )
 WISHES = (CHOSEN, ACCEPTED)
 PREFIX = "tuning_"
-OF_THE_ROLE = ("tuning_state", "tuning_force", "tuning_reboot_required", "tuning_placements", "tuning_drift", "tuning_compared")
+OF_THE_ROLE = (
+    "tuning_state",
+    "tuning_force",
+    "tuning_reboot_required",
+    "tuning_placements",
+    "tuning_drift",
+    "tuning_compared",
+)
 """Variables of the role that are no wishes: what it does, and what it tells."""
 
 Derive = Callable[[Facts, Wishes], Derived]

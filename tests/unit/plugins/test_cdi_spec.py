@@ -11,7 +11,7 @@ import yaml
 from hostproof.shared import cdi_spec
 from hostproof.shared.cdi_spec import SPEC, Host, Spec
 
-TEXT = (Path(__file__).parent / "cdi/upstream-0.7.0.yaml").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parent / "cdi/upstream-0.7.0.yaml.txt").read_text(encoding="utf-8")
 UUID = "GPU-16c1a634-0275-533a-9b6c-eccdffd6c5e1"
 NEW = Host("580.95.05", "5.4.2", [UUID])
 
