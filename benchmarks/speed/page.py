@@ -125,7 +125,10 @@ def _quiet(kept: Mapping[str, Any]) -> str:
     load, waiting = kept["load_at_start"], kept["pressure_at_start_percent"]
     start = f"load average {load}, waiting {waiting} %"
     if load > QUIET_LOAD or waiting > QUIET_PRESSURE:
-        return f"**the machine was busy with other work** at the start ({start}): seconds are too long, ratios hold; {met}"
+        return (
+            f"**the machine was busy with other work** at the start ({start}): seconds are too long, and ratios lean towards "
+            f"whoever met less of it; {met}"
+        )
     return f"the machine was quiet at the start ({start}); {met}"
 
 
