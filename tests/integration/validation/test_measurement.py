@@ -10,7 +10,11 @@ from typing import Any
 from .conftest import Site
 
 LINGER = "import sys, time\nprint('cell decode run 1/6: 27.9 tok/s', flush=True)\ntime.sleep(60)\n"
-WORKS = "import sys\nprint('cell decode run 6/6: 27.9 tok/s', flush=True)\nopen(sys.argv[-1].partition('=')[2], 'w').write('{}')\n"
+WORKS = """import sys
+print('cell decode run 6/6: 27.9 tok/s', flush=True)
+out = next(word for word in sys.argv if word.startswith('--out='))
+open(out.partition('=')[2], 'w').write('{}')
+"""
 FAILS = "import sys\nprint('check answers: yes', flush=True)\nsys.exit('hostproof: this host is being measured already: run x')\n"
 CONFIG = {"deadline_seconds": 60, "server": {"api_key_file": "/etc/hostproof/x.key"}}
 
