@@ -60,6 +60,11 @@ class GpuHost:
         assert status == 0, f"{line}\n{said}"
         return said
 
+    def put(self, file: Path, target: str) -> None:
+        argv = inventory.ssh_argv(self.record, [f"cat > {target}"])
+        with file.open("rb") as stream:
+            subprocess.run(argv, check=True, timeout=60, stdin=stream)
+
     def driver(self, version: driver_packages.Driver = OLDER, *, load: bool = True) -> None:
         """As the role nvidia_driver leaves it, by apt alone."""
         packages = " ".join(f"{name}={version.version}" for name in SET)
@@ -80,6 +85,19 @@ class GpuHost:
             capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
+
+    def task(self, module: str, **arguments: Any) -> dict[str, Any]:
+        """One module as root, with what it returned, also if it failed."""
+        done = subprocess.run(
+            [
+                *[str(Path(sys.executable).with_name("ansible")), self.name, "--become", "-i", self.record.inventory],
+                *["-m", f"hostproof.core.{module}", *(["-a", json.dumps(arguments)] if arguments else [])],
+            ],
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert "=>" in done.stdout, done.stdout + done.stderr
+        return dict(json.loads(done.stdout.partition("=>")[2]))
 
     def plays(self, role: str, *words: str, **extra: Any) -> int:
         """How many tasks changed something; it must succeed."""
