@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hostproof.judge.proof import DeviceProof
+from hostproof.judge.proof import UNPROVED, DeviceProof
 from hostproof.judge.statistics import median_interval
 from hostproof.judge.units import figure, shown
 from hostproof.judge.viability import decoding
@@ -21,8 +21,13 @@ ARTICLE_CONTEXT = 32_768
 
 
 def proof(material: Material) -> Iterator[Table]:
-    """One row a line of evidence; the verdict stands in the first."""
-    rows = [row for part in material.parts if part.verdict.proof for row in _proof(part, part.verdict.proof)]
+    """One row a line of evidence; the verdict stands in the first. Where nothing was demanded and nothing seen there is no row."""
+    rows = [
+        row
+        for part in material.parts
+        if (found := part.verdict.proof) and (found.wanted or found.verdict != UNPROVED)
+        for row in _proof(part, found)
+    ]
     if rows:
         note = (
             "From the server's own log since its start, NVML and the questions with known answers (docs/nvfp4-proof.md). "

@@ -302,3 +302,11 @@ def test_a_proof_is_told_line_by_line_and_what_speaks_against_it_first_of_all() 
         "device and kernels: weight-only, and native is wanted: Weights"
     )
     assert not list(proof_tables.costs(material))
+
+
+@pytest.mark.parametrize(("verdict", "rows"), [("unproved", 0), ("cpu", 1)])
+def test_where_nothing_was_demanded_and_nothing_seen_there_is_no_row(verdict: str, rows: int) -> None:
+    proof = DeviceProof(verdict, (), missing=("NVML was not asked.",))
+    judged = judge_setup(epyc(), thresholds(threshold(bound=20.0), not_judged=NOT_JUDGED), proof)
+    found = list(proof_tables.proof(Material(Verdict("run-1", (judged,)), (epyc(),), {})))
+    assert sum(len(table.rows) for table in found) == rows
