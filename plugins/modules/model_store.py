@@ -132,7 +132,13 @@ def wanted(module: AnsibleModule) -> list[Model]:
             )
     endpoint = module.params["huggingface_endpoint"]
     return [
-        Model(name, dict(entry["files"]), int(entry["size_bytes"]), catalogue.urls(entry, endpoint), str(entry.get("advice") or ""))
+        Model(
+            name,
+            dict(entry["files"]),
+            int(entry["size_bytes"]),
+            catalogue.urls(entry, endpoint),
+            str(entry.get("advice") or ""),
+        )
         for name, entry in catalogue.of(entries, dict.fromkeys(module.params["models"])).items()
     ]
 

@@ -100,7 +100,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Instead of provisioning, keeps what it was asked for."""
     hosts: list[list[str]] = []
 
-    def provision(_checkout: object, _console: object, names: list[str], *, allow_reboot: bool, **_: Any) -> Any:
+    def provision(
+        _checkout: object, _console: object, names: list[str], *, allow_reboot: bool, **_: Any
+    ) -> Any:
         hosts.append([*names, "and boot"] if allow_reboot else list(names))
 
         class Ended:
