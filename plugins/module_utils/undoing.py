@@ -22,6 +22,8 @@ from .writer import Writer
 Verdict = Literal["as-first", "restore", "follows", "foreign", "gone", "bygone"]
 """A live value: stands as first · is ours · comes back with its counterpart · somebody else's · its file is not there
 · it belonged to another boot."""
+ABSENT = "absent"
+"""A problem of a live value: what held it is gone, and it with it, as a card's limits go with the driver."""
 STAYS: tuple[Verdict, ...] = ("foreign", "gone")
 """Kept in the journal, so that a later undo can still do it."""
 
@@ -141,7 +143,7 @@ def _part(entry: Entry, now: Seen, chosen: Ledger, boot: str, *, force: bool) ->
     other = plan.counterpart(place)
     if now.problem:
         # Absent: what held the value is gone, and the value with it.
-        here = entry.last and entry.last.boot == boot and now.problem != "absent"
+        here = entry.last and entry.last.boot == boot and now.problem != ABSENT
         return Part(entry, now, "gone" if here else "bygone", now.detail)
     if now == first or not entry.touched:
         return Part(entry, now, "as-first")
@@ -181,7 +183,7 @@ def _restore(writer: Writer, todo: Sequence[Part]) -> None:
     due = [part for part in todo if part.verdict == "restore"]
     for part in (*due, *due):
         place, now = part.entry.subject.place, writer.look(part.entry)
-        if now == part.first:
+        if now == part.first or now.problem == ABSENT:
             writer.troubles.pop(place, None)
         elif trouble := writer.set(Change(_knob(part.entry.about), "live", place, now, part.first)):
             writer.troubles[place] = trouble
@@ -221,7 +223,7 @@ def _proved_live(book: Journal, writer: Writer, part: Part) -> Said:
     now = writer.look(entry)
     if part.verdict in STAYS:
         return ("foreign" if part.verdict == "foreign" else "unsupported"), part.why
-    if part.verdict == "bygone" or now == part.first or not part.entry.touched:
+    if part.verdict == "bygone" or now == part.first or now.problem == ABSENT or not part.entry.touched:
         book.add("undone", entry.subject, entry.about, seen_value(now))
         return ("changed" if part.verdict == "restore" else "ok"), part.why
     place = entry.subject.place

@@ -30,6 +30,8 @@ class DriverHost(FakeHost):
 
     breaks: str = ""
     """A package that apt stops at."""
+    clears: bool = False
+    """nvidia-smi goes with its package."""
     deaf: bool = False
     """The card takes no limit, and nvidia-smi ends with 0."""
 
@@ -74,6 +76,8 @@ class DriverHost(FakeHost):
             else:
                 listing.pop(name.removesuffix("-"), None)
             self.write(listing)
+            if self.clears and name == "nvidia-utils-580-server-":
+                self.at("/usr/bin/nvidia-smi").unlink()
 
     def _card(self, argv: Sequence[str]) -> str:
         if not self.exists(CARD):
@@ -281,6 +285,16 @@ def test_the_driver_takes_what_stands_on_it_along_when_it_is_undone(host: Driver
     order = [one[0] for one in host.commands if "install" in one or "-pl" in one]
     assert order[-2:] == ["nvidia-smi", "apt-get"], "limits go back while there is a driver to set them"
     assert host.read(CARD) == "300"
+
+
+def test_limits_that_went_back_before_the_driver_are_no_trouble_when_it_is_gone(host: DriverHost) -> None:
+    engine.apply(host, ALL, "run-1")
+    host.clears = True
+    undone = undoing.undo(host, "run-2")
+    assert not host.exists("/usr/bin/nvidia-smi")
+    assert {outcome.state for outcome in undone.outcomes} <= {"ok", "changed"}, states(undone)
+    assert host.read(CARD) == "300"
+    assert not undoing.undo(host, "run-3").changed
 
 
 def test_a_limit_that_nvidia_smi_refuses_is_refused_with_the_range_and_not_persisted(
