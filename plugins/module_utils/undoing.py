@@ -124,7 +124,7 @@ def choose(knobs: Ledger, only: Sequence[str]) -> Ledger:
 
 def parts(chosen: Ledger, seen: Mapping[Subject, Seen], boot: str, *, force: bool) -> list[Part]:
     """A verdict for each live value, in the order of taking back. Pure."""
-    found = [_part(chosen[subject], now, chosen, boot, force=force) for subject, now in seen.items()]
+    found = [_part(chosen[subject], seen, chosen, boot, force=force) for subject in seen]
     held = {p.entry.about.group for p in found if p.verdict == "foreign"} - {""}
     coupled = [
         replace(p, verdict="foreign", why="coupled with a value that somebody else changed")
@@ -137,9 +137,9 @@ def parts(chosen: Ledger, seen: Mapping[Subject, Seen], boot: str, *, force: boo
     return sorted(last_first, key=_grows)
 
 
-def _part(entry: Entry, now: Seen, chosen: Ledger, boot: str, *, force: bool) -> Part:
+def _part(entry: Entry, seen: Mapping[Subject, Seen], chosen: Ledger, boot: str, *, force: bool) -> Part:
     assert entry.first is not None
-    first, place = entry.first.seen, entry.subject.place
+    now, first, place = seen[entry.subject], entry.first.seen, entry.subject.place
     other = plan.counterpart(place)
     if now.problem:
         # Absent: what held the value is gone, and the value with it.
@@ -155,20 +155,31 @@ def _part(entry: Entry, now: Seen, chosen: Ledger, boot: str, *, force: bool) ->
                 "foreign",
                 f"somebody changed it from {brief(str(entry.done.seen))} to {brief(str(now))}: {place}",
             )
-        if not _is_ours(entry, now, boot):
+        if not _is_ours(entry, seen, chosen, boot):
             return Part(entry, now, "bygone", f"{brief(str(now))} since a later boot, not ours: {place}")
     if first.text == "0" and Subject("live", other) in chosen:
         return Part(entry, now, "follows")
     return Part(entry, now, "restore")
 
 
-def _is_ours(entry: Entry, now: Seen, boot: str) -> bool:
-    """In the boot in which it was written `is_foreign` has decided; in a later one only our very value is ours."""
+def _is_ours(entry: Entry, seen: Mapping[Subject, Seen], chosen: Ledger, boot: str) -> bool:
+    """In the boot in which it was written `is_foreign` has decided; in a later one only our very value is ours.
+
+    That is also the value of our drop-in, which the boot applied: an undo may have been cut off between the live value and the file.
+    """
     last = entry.last
     if last is None or last.boot == boot:
         return True
-    kind = KINDS[entry.about.kind]
-    return now == last.seen or (bool(last.asked) and kind.same(last.asked, now))
+    kind, now = KINDS[entry.about.kind], seen[entry.subject]
+    if now == last.seen or (last.asked and kind.same(last.asked, now)):
+        return True
+    persisted = chosen.get(Subject("persisted", entry.about.name))
+    if persisted is None or not persisted.asked:
+        return False
+    # Of a pair the kernel clears the one when the other is set.
+    other = seen.get(Subject("live", plan.counterpart(entry.subject.place)))
+    cleared = now.text == "0" and other is not None and kind.same(persisted.asked, other)
+    return cleared or kind.same(persisted.asked, now)
 
 
 def _grows(part: Part) -> bool:

@@ -163,6 +163,22 @@ def test_apply_killed_at_every_deed_then_another_boot_then_undone(memory: Path) 
         assert left == {}, f"killed after deed {number}: {host.deeds[-1]}"
 
 
+def test_undo_killed_at_every_deed_is_finished_after_a_boot(memory: Path) -> None:
+    """The boot applies what is still in a drop-in, also where the live value was back already."""
+    total = deeds_of(memory / "count", apply(), undo)
+    for number in range(total + 1):
+        root = fresh(memory)
+        host = small(root)
+        boot = {k: v for k, v in everything(host).items() if not k.endswith(("boot_id", "/cmdline"))}
+        apply()(host)
+        assert killed(FakeHost(root), undo, number)
+        fake_host.reboot(FakeHost(root))
+        again = FakeHost(root)
+        undo(again)
+        left = {k: v for k, v in differing(again, boot).items() if not k.endswith(("boot_id", "/cmdline"))}
+        assert left == {}, f"killed after deed {number}"
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     chosen=st.lists(st.sampled_from(wanted.EVERYTHING), unique=True, min_size=1),
