@@ -296,7 +296,7 @@ def lint(_: Context) -> Ending:
 
 @verb(
     options={
-        "stage": f"stages to run, separated by commas ({', '.join(testing.NAMES)}); without it all",
+        "stage": f"stages to run, separated by commas ({', '.join(testing.NAMES)}); without it all but long",
         "yes": YES,
     }
 )

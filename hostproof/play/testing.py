@@ -33,7 +33,7 @@ DRAIN_SECONDS = 5
 TIMED_OUT = 124
 """As `timeout` of coreutils says it."""
 
-NAMES = ("lint", "types", "unit", "integration", "lab", "molecule", "vm", "e2e")
+NAMES = ("lint", "types", "unit", "integration", "lab", "molecule", "vm", "e2e", "long")
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 TOOK = re.compile(r"\bin ([\d.]+)s")
@@ -48,6 +48,8 @@ class Stage:
     name: str
     commands: tuple[Command, ...]
     tools: tuple[checks.Tool, ...] = ()
+    asked: bool = False
+    """Only run when it is named: longer than anybody waits for each change."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ def stages(root: Path) -> tuple[Stage, ...]:
             (("pytest", "tests/integration", "tests/sabotage", "-m", "not lab and not vm"),),
             (checks.SSH,),
         ),
-        Stage("lab", (("pytest", "tests/integration", "-m", "lab"),), (*checks.LAB, *checks.GPU)),
+        Stage(
+            "lab", (("pytest", "tests/integration", "-m", "lab and not long"),), (*checks.LAB, *checks.GPU)
+        ),
         Stage(
             "molecule",
             tuple(("molecule", "test", "--scenario-name", name) for name in ("default", "tuning", "gpu")),
@@ -104,23 +108,32 @@ def stages(root: Path) -> tuple[Stage, ...]:
         Stage(
             "vm",
             (
-                ("pytest", "tests/integration", "-m", "vm"),
+                ("pytest", "tests/integration", "-m", "vm and not long"),
                 ("molecule", "test", "--scenario-name", "vm"),
             ),
             (*checks.VM, *checks.HOST),
         ),
         Stage("e2e", (("invoke", "demo", "--name", "e2e", "--setup", "cpu"),), checks.LAB),
+        Stage(
+            "long",
+            (
+                ("pytest", "tests/integration", "-m", "long"),
+                ("molecule", "test", "--scenario-name", "vllm"),
+            ),
+            (*checks.LAB, *checks.GPU, *checks.VM),
+            asked=True,
+        ),
     )
 
 
 def chosen(known: Sequence[Stage], names: Sequence[str]) -> tuple[Stage, ...]:
-    """The named stages in their own order, or all of them; raises for an unknown name."""
+    """The named stages in their own order, or all but those that want to be asked for; raises for an unknown name."""
     by_name = {stage.name: stage for stage in known}
     for name in names:
         if name not in by_name:
             mend = f"{nearest(name, by_name)} {listing('stages', by_name)}".strip()
             raise HostproofError(f"unknown stage {name!r}", where="--stage", mend=mend)
-    return tuple(stage for stage in known if not names or stage.name in names)
+    return tuple(stage for stage in known if (stage.name in names if names else not stage.asked))
 
 
 def lint(checkout: Checkout, console: Console) -> Ending:

@@ -17,7 +17,7 @@ from lab import hosts
 
 from .places import ROOT, Place
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 NAME = "compared"
 THP = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 MIB = 1024**2

@@ -17,7 +17,7 @@ from lab.records import VM
 
 from .places import ROOT, Place
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.long]
 NAME = "comparedvm"
 MIB = 1024**2
 WEIGHTS = 96

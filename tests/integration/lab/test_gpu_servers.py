@@ -23,7 +23,7 @@ from lab.parts.part import obtain
 
 from .gpu_host import ROOT, GpuHost
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 NAME = "gpuserver"
 MODEL = "gemma-3-270m-q4_k_m"
 LIMIT_SECONDS = 1200

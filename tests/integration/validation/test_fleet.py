@@ -16,7 +16,7 @@ from lab import hosts
 from .conftest import ROOT
 from .test_on_a_lab_host import LIMIT_SECONDS, THRESHOLDS, Host
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 NAMES = ("fleet-1", "fleet-2")
 ENDPOINT = "/etc/hostproof/servers/llama_server.json"
 

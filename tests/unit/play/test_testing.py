@@ -51,6 +51,12 @@ def test_stages_keep_their_own_order() -> None:
     assert testing.chosen([LINT, UNIT], []) == (LINT, UNIT)
 
 
+def test_a_stage_that_wants_to_be_asked_for_runs_only_when_it_is_named() -> None:
+    long = testing.Stage("long", (("true",),), asked=True)
+    assert testing.chosen([LINT, UNIT, long], []) == (LINT, UNIT)
+    assert testing.chosen([LINT, UNIT, long], ["long", "lint"]) == (LINT, long)
+
+
 def test_an_unknown_stage_is_refused_with_the_known() -> None:
     with pytest.raises(HostproofError) as caught:
         testing.chosen([LINT, UNIT], ["units"])
@@ -203,7 +209,7 @@ def test_pytest_without_a_test_is_no_pass(played: dict[str, Said]) -> None:
 def test_the_doors_of_the_project_are_all_there() -> None:
     root = Path(__file__).parents[3]
     names = [stage.name for stage in testing.stages(root)]
-    assert names == ["lint", "types", "unit", "integration", "lab", "molecule", "vm", "e2e"]
+    assert names == ["lint", "types", "unit", "integration", "lab", "molecule", "vm", "e2e", "long"]
     assert tuple(names) == testing.NAMES
     programs = {
         next(word for word in command if word != "env" and "=" not in word)
