@@ -308,8 +308,12 @@ def test_a_gpu_that_does_not_answer_is_refused(host: GpuHost) -> None:
 def test_undo_brings_back_what_was_there(host: GpuHost, before: str) -> None:
     changed = host.plays(ROLE, nvidia_driver_state="absent", nvidia_driver_units=[USER])
     assert changed >= 2
-    after = [line for line in host.ok(BARE).splitlines() if not left(line)]
-    assert after == [line for line in before.splitlines() if not left(line)]
+    after, first = (
+        {line for line in text.splitlines() if not left(line)} for text in (host.ok(BARE), before)
+    )
+    assert (after - first, first - after) == (set(), set()), (
+        "what is there now alone, and what was there first alone"
+    )
     assert host.sh("ls /sys/module/nvidia")[0] != 0
     assert host.plays(ROLE, nvidia_driver_state="absent", nvidia_driver_units=[USER]) == 0
 
@@ -336,4 +340,6 @@ def left(line: str) -> bool:
     notes = (
         "/var/lib/hostproof/journal" in line or line == "driver-servers.json" or "'/run/hostproof'" in line
     )
-    return users or notes or line.startswith("/var/lib/apt/lists")
+    # Podman writes /etc/hosts at each start of the lab host; a package that a test removed leaves its configuration behind.
+    others = line.endswith(("  /etc/hosts", " config-files")) or line.startswith("/var/lib/apt/lists")
+    return users or notes or others
