@@ -95,6 +95,7 @@ def test_root_and_a_user_without_it_get_the_same(host: GpuHost) -> None:
     assert "There is no user nobody-here" in host.refused(ROLE, nvidia_cdi_users=["nobody-here"])
 
 
+@pytest.mark.long
 def test_an_older_podman_gets_what_it_reads(host: GpuHost) -> None:
     """podman 4.3.1 reads up to 0.6.0, as Ubuntu 24.04's 4.9.3 does."""
     assert host.plays(ROLE) >= 0

@@ -6,6 +6,7 @@ import base64
 import itertools
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hostproof.shared.openpgp import KeyringError
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if not shutil.which("gpg"):
         pytest.skip("gpg is what it is compared with, and is not here")
     home = tmp_path_factory.mktemp("gnupg")
@@ -31,7 +32,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "sign",
             "1d",
         )
-    return home
+    yield home
+    # Making a key starts an agent that would outlive the tests.
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, timeout=60)
 
 
 def gpg(home: Path, *words: str) -> bytes:
