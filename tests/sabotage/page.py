@@ -19,7 +19,8 @@ server on a socket, to a log or to a host's facts, and goes through the instrume
 check that is named here must catch it. Where the last column is empty the verdict must not be *proven*; *passes* says that the figures come
 out right in spite of it, or that a finding names it.
 
-How often an honest server is accused: `python -m tests.sabotage.page --clean 20`.
+How often an honest server is accused: `python -m tests.sabotage.page --clean 20`. Seen: 20 of 20 proven,
+and nothing else said.
 
 | sabotage | what it does | caught by | |
 |---|---|---|---|
