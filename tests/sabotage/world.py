@@ -99,8 +99,8 @@ def said_of(folder: Path, script: Mapping[str, Any], **changes: Any) -> set[str]
 
 @contextmanager
 def burning() -> Iterator[None]:
-    """A neighbour: a busy loop a core, as processes of their own. Ended by the ids that they were started with."""
-    children = [_burner() for _ in range(os.cpu_count() or 1)]
+    """A neighbour: two busy loops a core, so that somebody always waits. Ended by the ids that they were started with."""
+    children = [_burner() for _ in range(2 * (os.cpu_count() or 1))]
     try:
         yield
     finally:
