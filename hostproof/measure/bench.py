@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,12 +21,13 @@ from hostproof.measure.errors import (
 )
 from hostproof.measure.gpu import Gpus
 from hostproof.measure.metrics_page import Page
-from hostproof.measure.sample import Observed, Run
+from hostproof.measure.sample import Observed, Run, unmade
 from hostproof.measure.stream import Stream
 from hostproof.measure.unit import Unit
 from hostproof.measure.watch import Watch
 from hostproof.measure.workload import Cache, Cell
 
+MOST_FAILURES_IN_A_ROW = 3
 LOOK_SECONDS = 1.0
 SCRAPE_LIMIT_SECONDS = 5.0
 SETTLE_SECONDS = 3.0
@@ -80,6 +81,15 @@ class Bench:
             return ""  # it is there, and refuses or is slow
         return ""
 
+    def given_up(self, runs: Sequence[Run]) -> str:
+        """Why no more requests are worth while after these; empty if they are."""
+        if runs[-1].failed and (why := self.gone()):
+            return f"the server is gone: {why}"
+        last = runs[-MOST_FAILURES_IN_A_ROW:]
+        if len(last) == MOST_FAILURES_IN_A_ROW and all(run.failed for run in last):
+            return f"{MOST_FAILURES_IN_A_ROW} failed in a row; the last: {last[-1].failed}"
+        return ""
+
     def page_after(self, before: Page) -> Page:
         """The page once it contains the answer that was just given, or what there is after SETTLE_SECONDS."""
         until = time.monotonic() + SETTLE_SECONDS
@@ -107,10 +117,10 @@ class Bench:
             hits = metrics_page.prefix_hits(before, self.page_after(before))
             require_length(stream, tokens, exact=self.dialect.exact)
         except SampleVoid as error:
-            return Run(0, False, void=str(error))
+            return unmade(error)
         except SampleFailed as error:
             self.require_time()  # silence that our own deadline made is not the server's failure
-            return Run(0, False, failed=str(error))
+            return unmade(error)
         return Run(0, False, stream, observed=replace(observed, prefix_hits=hits))
 
     def _request(self, prompt: str | Messages, extra: Mapping[str, Any]) -> tuple[Stream, Observed]:

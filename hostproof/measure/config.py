@@ -165,19 +165,14 @@ def _ceiling(raw: object) -> dict[str, Any]:
 
 
 def _yes(top: Mapping[str, Any], key: str, server: Server) -> bool:
-    value = _flag(top, key)
+    value = top.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"config.{key}", f"must be true or false, not {value!r}")
     need = canary.LONG_TOKENS + canary.ROOM
     if value and need > server.context:
         raise ConfigError(
             f"config.{key}", f"takes {need} tokens of context, the server has {server.context}; leave it out"
         )
-    return value
-
-
-def _flag(top: Mapping[str, Any], key: str) -> bool:
-    value = top.get(key, False)
-    if not isinstance(value, bool):
-        raise ConfigError(f"config.{key}", f"must be true or false, not {value!r}")
     return value
 
 

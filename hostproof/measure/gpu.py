@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 DRIVER = Path("/proc/driver/nvidia/version")
+
+ASKED: Mapping[str, Callable[[Any, Any], float]] = {
+    "power_watts": lambda nvml, handle: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+    "energy_joules": lambda nvml, handle: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,
+    "graphics_mhz": lambda nvml, handle: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_GRAPHICS),
+    "memory_mhz": lambda nvml, handle: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
+    "celsius": lambda nvml, handle: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+    "memory_used_bytes": lambda nvml, handle: nvml.nvmlDeviceGetMemoryInfo(handle).used,
+    "utilisation": lambda nvml, handle: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100,
+    "throttle": lambda nvml, handle: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
+}
+"""Name here → how NVML is asked for it, of one GPU."""
+SUMMED = ("memory_used_bytes", "power_watts", "energy_joules")
 
 
 @dataclass(frozen=True)
@@ -26,43 +39,29 @@ class Gpus:
         return "" if self.nvml is None else _text(self.nvml.nvmlSystemGetDriverVersion())
 
     def reading(self) -> Mapping[str, float]:
-        """Summed over GPUs, now: memory in use, watts, and millijoules since the driver was loaded."""
+        """Summed over GPUs, now: memory in use, watts, and joules since the driver was loaded; what one does not tell is left out."""
         if self.nvml is None:
             return {}
-        values: Mapping[str, Callable[[Any, Any], float]] = {
-            "memory_used_bytes": lambda h, n: float(n.nvmlDeviceGetMemoryInfo(h).used),
-            "power_watts": lambda h, n: n.nvmlDeviceGetPowerUsage(h) / 1000,
-            "energy_joules": lambda h, n: n.nvmlDeviceGetTotalEnergyConsumption(h) / 1000,
+        try:
+            each = [self._asked(handle, SUMMED) for handle in self._handles()]
+        except self.nvml.NVMLError:
+            return {}  # a card that is lost: without it there is no sum
+        return {
+            name: sum((told[name] for told in each), 0.0)
+            for name in SUMMED
+            if all(name in told for told in each)
         }
-        found = {}
-        for name, ask in values.items():
-            try:
-                found[name] = sum(ask(handle, self.nvml) for handle in self._handles())
-            except self.nvml.NVMLError:
-                continue  # this GPU does not tell; what it does tell is kept
-        return found
 
     def readings(self) -> tuple[Mapping[str, float], ...]:
         """Of each GPU, now; what a GPU does not tell is left out. `throttle` is NVML's bit mask of reasons."""
-        return () if self.nvml is None else tuple(self._one(handle) for handle in self._handles())
+        return () if self.nvml is None else tuple(self._asked(handle, ASKED) for handle in self._handles())
 
-    def _one(self, handle: object) -> dict[str, float]:
-        nvml = self.nvml
-        values: Mapping[str, Callable[[], float]] = {
-            "power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-            "energy_joules": lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,
-            "graphics_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_GRAPHICS),
-            "memory_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
-            "celsius": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-            "memory_used_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used,
-            "utilisation": lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100,
-            "throttle": lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
-        }
+    def _asked(self, handle: object, names: Iterable[str]) -> dict[str, float]:
         found = {}
-        for name, ask in values.items():
+        for name in names:
             try:
-                found[name] = ask()
-            except nvml.NVMLError:
+                found[name] = ASKED[name](self.nvml, handle)
+            except self.nvml.NVMLError:
                 continue  # this GPU does not tell; what it does tell is kept
         return found
 

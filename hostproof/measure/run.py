@@ -50,11 +50,11 @@ from hostproof.measure.result import Agreement, Check, Result, Setup
 from hostproof.measure.sample import CellRuns, Run
 from hostproof.measure.ticks import Tick
 from hostproof.measure.transport import HttpTransport
+from hostproof.measure.unit import Unit
 from hostproof.measure.watch import Watch
 from hostproof.measure.workload import Cell
 
 READY_SECONDS = 120.0
-MOST_FAILURES_IN_A_ROW = 3
 SPARE = 3.0
 """Times the longest run so far: what must be left of the deadline for a run beyond the workload's own."""
 STOPPED = "it was stopped by a signal"
@@ -131,19 +131,22 @@ def of(
     """
     with tempfile.TemporaryDirectory(prefix="hostproof-measure-") as folder:
         file = Path(folder) / "telemetry.jsonl"
+        where = unit.find(config.server.unit)
         with (
-            Recorder(unit.find(config.server.unit), file, config.telemetry_hertz) as watching,
+            Recorder(where, file, config.telemetry_hertz) as watching,
             raw.opened(kept.chunks) as chunks,
         ):
             telling = replace(voice, run=chunks)
-            found = _found(subject, config, telling, begun, interruptible=interruptible)
+            found = _found(subject, config, where, telling, begun, interruptible=interruptible)
         found = replace(found, record=watching.record())
         if kept.telemetry is not None and file.is_file():
             recorder.compress(file, kept.telemetry)
     return _result(found)
 
 
-def _found(subject: Subject, config: Config, voice: Voice, begun: float, *, interruptible: bool) -> Found:
+def _found(
+    subject: Subject, config: Config, where: Unit, voice: Voice, begun: float, *, interruptible: bool
+) -> Found:
     started, cpu = _now(), time.process_time()
     seed = f"{config.run_id}/{time.time_ns()}"  # the same run id may come twice
     client, dialect = subject.client, subject.dialect
@@ -168,7 +171,7 @@ def _found(subject: Subject, config: Config, voice: Voice, begun: float, *, inte
     bench = Bench(
         client=client,
         dialect=dialect,
-        unit=unit.find(config.server.unit),
+        unit=where,
         gpus=gpus,
         seed=seed,
         workload_id=f"{config.workload.name}/{config.workload.version}",
@@ -244,7 +247,7 @@ class _Grower:
                 return ""
             self.left -= time.monotonic() - begun
             _tell(self.voice, cell, runs[-1])
-            if ended := _given_up(self.bench, runs):
+            if ended := self.bench.given_up(runs):
                 return ended
         return ""
 
@@ -305,7 +308,7 @@ def _cell(
                 before = bench.page()
             runs.append(bench.run(cell, number, warmup=warmup))
             _tell(voice, cell, runs[-1])
-            ended = _given_up(bench, runs)
+            ended = bench.given_up(runs)
             if ended:
                 break
         ended = ended or grower.grow(cell, runs)
@@ -322,15 +325,6 @@ def _tell(voice: Voice, cell: Cell, run: Run) -> None:
     voice.line(progress.line(cell, run))
     voice.event(progress.event(cell, run))
     voice.run(cell, run)
-
-
-def _given_up(bench: Bench, runs: list[Run]) -> str:
-    if runs[-1].failed and (why := bench.gone()):
-        return f"the server is gone: {why}"
-    last = runs[-MOST_FAILURES_IN_A_ROW:]
-    if len(last) == MOST_FAILURES_IN_A_ROW and all(run.failed for run in last):
-        return f"{MOST_FAILURES_IN_A_ROW} failed in a row; the last: {last[-1].failed}"
-    return ""
 
 
 def _first_page(client: Client) -> Page:

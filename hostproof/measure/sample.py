@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hostproof.measure.errors import SampleFailed, SampleVoid
 from hostproof.measure.stream import Stream
 from hostproof.measure.telemetry import Seen, Window
 from hostproof.measure.workload import Cell
@@ -43,6 +44,13 @@ class Run:
     """Within a session, from 1."""
     cancel_seconds: float | None = None
     """Of one that came right after another was broken off: how much later its first token was than on an idle server."""
+
+
+def unmade(error: SampleVoid | SampleFailed) -> Run:
+    """A request that gave no stream."""
+    if isinstance(error, SampleVoid):
+        return Run(0, False, void=str(error))
+    return Run(0, False, failed=str(error))
 
 
 @dataclass(frozen=True)

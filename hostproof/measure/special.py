@@ -12,7 +12,7 @@ from hostproof.measure.bench import Bench, require_length
 from hostproof.measure.client import PATIENCE_SECONDS
 from hostproof.measure.counting import tokens_of
 from hostproof.measure.errors import DeadlinePassed, NoAnswer, SampleFailed, SampleVoid
-from hostproof.measure.sample import CellRuns, Observed, Run
+from hostproof.measure.sample import CellRuns, Observed, Run, unmade
 from hostproof.measure.session import AgentTalk
 from hostproof.measure.workload import Cell
 
@@ -20,7 +20,6 @@ BREAK_SECONDS = 0.5
 """After this long a request is broken off: in the middle of a long prompt, before its first token."""
 SHORT_PROMPT = "Say hello."
 SHORT_TOKENS = 2
-MOST_FAILURES = 3
 
 Tell = Callable[[Cell, Run], None]
 
@@ -33,7 +32,7 @@ def run(bench: Bench, cell: Cell, tell: Tell, stopped: str, *, interruptible: bo
         for number, each in enumerate(_KINDS[cell.kind](bench, cell), 1):
             made.append(replace(each, number=number))
             tell(cell, made[-1])
-            ended = _given_up(bench, made)
+            ended = bench.given_up(made)
             if ended:
                 break
     except DeadlinePassed as error:
@@ -43,15 +42,6 @@ def run(bench: Bench, cell: Cell, tell: Tell, stopped: str, *, interruptible: bo
             raise
         ended = stopped
     return CellRuns(cell, tuple(made), ended)
-
-
-def _given_up(bench: Bench, made: list[Run]) -> str:
-    if made[-1].failed and (why := bench.gone()):
-        return f"the server is gone: {why}"
-    last = made[-MOST_FAILURES:]
-    if len(last) == MOST_FAILURES and all(each.failed for each in last):
-        return f"{MOST_FAILURES} failed in a row; the last: {last[-1].failed}"
-    return ""
 
 
 def _session(bench: Bench, cell: Cell) -> Iterator[Run]:
@@ -71,11 +61,8 @@ def _agent(bench: Bench, cell: Cell, mark: str) -> Iterator[Run]:
     assert about is not None
     try:
         talk = AgentTalk(about, mark, bench.text)
-    except SampleVoid as error:
-        yield Run(0, False, void=str(error))
-        return
-    except SampleFailed as error:
-        yield Run(0, False, failed=str(error))
+    except (SampleVoid, SampleFailed) as error:
+        yield unmade(error)
         return
     extra = bench.extra(cell.output_tokens, cell.cache, mark)
     for turn in range(1, about.turns + 1):
@@ -91,11 +78,8 @@ def _edits(bench: Bench, cell: Cell, mark: str) -> Iterator[Run]:
     try:
         asked = list(session.edits(about, mark, bench.text))
         lengths = [tokens_of(bench.client, bench.dialect, edit.answer) for edit in asked]
-    except SampleVoid as error:
-        yield Run(0, False, void=str(error))
-        return
-    except SampleFailed as error:
-        yield Run(0, False, failed=str(error))
+    except (SampleVoid, SampleFailed) as error:
+        yield unmade(error)
         return
     for edit, tokens in zip(asked, lengths, strict=True):
         extra = bench.extra(tokens, cell.cache, mark)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hostproof.measure import gpu, procfs
+from hostproof.measure.procfs import PROC
 from hostproof.measure.unit import Unit
 
-PROC = Path("/proc")
 SYS = Path("/sys")
 TICKS_PER_SECOND = 100
 """USER_HZ, the same on every Linux that people run: the unit of /proc/stat."""
