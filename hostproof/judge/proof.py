@@ -5,12 +5,12 @@ The writer is plugins/module_utils/proof_record.py: JSON of schema `hostproof.pr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hostproof.judge.model import Outcome
+from hostproof.measure import schema
 
 SCHEMA: Final = "hostproof.proof/1"
 UNPROVED: Final = "unproved"
@@ -56,13 +56,7 @@ class DeviceProof:
 
 def from_json(text: str) -> DeviceProof:
     """Raises ProofError."""
-    try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ProofError(f"not JSON: {error}") from error
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
-        raise ProofError(f"schema is {found!r}, this reader knows {SCHEMA!r}")
+    raw = schema.read(text, SCHEMA, ProofError)
     try:
         lists = {
             key: tuple(map(str, raw[key])) for key in ("wanted", "evidence", "wrong", "missing", "notes")

@@ -6,13 +6,13 @@ reader. A limit is what cannot be passed, not what a server reaches: `USUAL` say
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from hostproof.judge import statistics
+from hostproof.measure import schema
 from hostproof.measure.result import Measurement, Result
 
 SCHEMA: Final = "hostproof.roofline/1"
@@ -26,8 +26,6 @@ USUAL: Final[Mapping[tuple[str, str], tuple[float, float]]] = {
 """Device and source of its bandwidth → share that good hosts generate with at batch 1. Measured: 65-90 % here with two threads, 84-91 % on
 a Raspberry Pi 5 (ggml-org/llama.cpp#26484). Theory: 55-75 % on EPYC 9554, 9175F ×2 (shared facts). GPU: docs/nvfp4-proof.md. Nobody has
 published such a band for prompts."""
-POOR: Final = 0.40
-"""Of a bandwidth that was measured: below, something is wrong whatever the model (shared facts)."""
 REACHED: Final = 0.70
 """Of what the DIMMs promise, that a good host reads (75-85 % is usual)."""
 
@@ -121,13 +119,7 @@ class Roofline:
 
 def from_json(text: str) -> Roofline:
     """Raises RooflineError."""
-    try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RooflineError(f"not JSON: {error}") from error
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
-        raise RooflineError(f"schema is {found!r}, this reader knows {SCHEMA!r}")
+    raw = schema.read(text, SCHEMA, RooflineError)
     try:
         return _read(raw)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -81,10 +81,6 @@ def quantile_ranks(n: int, share: float) -> tuple[int | None, int | None]:
     return lower, upper
 
 
-def p95_ranks(n: int) -> tuple[int | None, int | None]:
-    return quantile_ranks(n, P95)
-
-
 def quantile_interval(samples: Sequence[float], share: float) -> Interval:
     ordered = sorted(samples)
     lower, upper = quantile_ranks(len(ordered), share)
@@ -93,10 +89,6 @@ def quantile_interval(samples: Sequence[float], share: float) -> Interval:
         ordered[lower - 1] if lower else None,
         ordered[upper - 1] if upper else None,
     )
-
-
-def p95_interval(samples: Sequence[float]) -> Interval:
-    return quantile_interval(samples, P95)
 
 
 def _at_most(n: int, chance: float) -> list[float]:

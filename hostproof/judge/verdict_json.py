@@ -10,6 +10,7 @@ from typing import Any
 from hostproof.judge.model import Judged, Outcome, SetupVerdict, Threshold, Verdict
 from hostproof.judge.proof import DeviceProof
 from hostproof.judge.verdict import line
+from hostproof.measure import schema
 
 SCHEMA = "hostproof.verdict/2"
 BEFORE = "hostproof.verdict/1"
@@ -41,13 +42,7 @@ def to_json(verdict: Verdict, titles: Mapping[str, str]) -> str:
 
 def from_json(text: str) -> tuple[Verdict, dict[str, str]]:
     """The verdict and the titles. Raises VerdictError if the text is no verdict of this schema."""
-    try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise VerdictError(f"not JSON: {error}") from error
-    if not isinstance(raw, dict) or raw.get("schema") not in (SCHEMA, BEFORE):
-        found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
-        raise VerdictError(f"schema is {found!r}, this reader knows {SCHEMA!r}")
+    raw = schema.read(text, SCHEMA, VerdictError, BEFORE)
     try:
         verdict = Verdict(raw["run_id"], tuple(_setup(setup) for setup in raw["setups"]))
         return verdict, {str(setup): str(title) for setup, title in raw["titles"].items()}

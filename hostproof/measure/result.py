@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from hostproof.measure import figures
+from hostproof.measure import figures, schema
 
 SCHEMA = "hostproof.result/1"
 
@@ -186,13 +186,7 @@ def to_json(result: Result) -> str:
 
 def from_json(text: str) -> Result:
     """Raises ResultError if the text is no Result of this schema."""
-    try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ResultError(f"not JSON: {error}") from error
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
-        raise ResultError(f"schema is {found!r}, this reader knows {SCHEMA!r}")
+    raw = schema.read(text, SCHEMA, ResultError)
     raw.pop("cells", None)
     try:
         return Result(

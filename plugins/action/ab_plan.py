@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.hostproof.core.plugins.action.validation_plan import no_hostproof
 
 try:
     from hostproof.errors import HostproofError
@@ -42,10 +43,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         if MISSING is not None:
-            raise AnsibleActionFail(
-                f"Ansible's Python has no hostproof ({MISSING}). Run ./inv --list once in the checkout, "
-                "then .venv/bin/ansible-playbook instead of this one."
-            )
+            raise AnsibleActionFail(no_hostproof(MISSING))
         try:
             return {"changed": False, **plan(given)}
         except HostproofError as error:

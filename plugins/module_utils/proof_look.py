@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 VLLM: Final = "vllm_server"
-LLAMA: Final = "llama_server"
 PROPERTIES: Final = (
     "InvocationID",
     "ControlGroup",

@@ -182,6 +182,11 @@ def _is_ours(entry: Entry, seen: Mapping[Subject, Seen], chosen: Ledger, boot: s
     return cleared or kind.same(persisted.asked, now)
 
 
+def _is_back(now: Seen, first: Seen) -> bool:
+    """As first, or gone together with what held it."""
+    return now == first or now.problem == ABSENT
+
+
 def _grows(part: Part) -> bool:
     texts = (part.now.text, part.first.text)
     return (
@@ -194,7 +199,7 @@ def _restore(writer: Writer, todo: Sequence[Part]) -> None:
     due = [part for part in todo if part.verdict == "restore"]
     for part in (*due, *due):
         place, now = part.entry.subject.place, writer.look(part.entry)
-        if now == part.first or now.problem == ABSENT:
+        if _is_back(now, part.first):
             writer.troubles.pop(place, None)
         elif trouble := writer.set(Change(_knob(part.entry.about), "live", place, now, part.first)):
             writer.troubles[place] = trouble
@@ -234,7 +239,7 @@ def _proved_live(book: Journal, writer: Writer, part: Part) -> Said:
     now = writer.look(entry)
     if part.verdict in STAYS:
         return ("foreign" if part.verdict == "foreign" else "unsupported"), part.why
-    if part.verdict == "bygone" or now == part.first or now.problem == ABSENT or not part.entry.touched:
+    if part.verdict == "bygone" or _is_back(now, part.first) or not part.entry.touched:
         book.add("undone", entry.subject, entry.about, seen_value(now))
         return ("changed" if part.verdict == "restore" else "ok"), part.why
     place = entry.subject.place

@@ -53,7 +53,9 @@ def test_the_order_of_the_runs_does_not_matter_for_an_interval(
     mixed = list(samples)
     chance.shuffle(mixed)
     assert statistics.median_interval(mixed) == statistics.median_interval(samples)
-    assert statistics.p95_interval(mixed) == statistics.p95_interval(samples)
+    assert statistics.quantile_interval(mixed, statistics.P95) == statistics.quantile_interval(
+        samples, statistics.P95
+    )
 
 
 def test_too_few_runs_have_a_median_and_no_interval() -> None:
@@ -71,14 +73,14 @@ def test_the_interval_misses_the_true_median_once_in_twenty_at_most() -> None:
 
 
 def test_a_p95_has_no_upper_limit_before_59_runs() -> None:
-    assert statistics.p95_interval([float(n) for n in range(58)]).high is None
-    assert statistics.p95_interval([float(n) for n in range(59)]).high == 58.0
+    assert statistics.quantile_interval([float(n) for n in range(58)], statistics.P95).high is None
+    assert statistics.quantile_interval([float(n) for n in range(59)], statistics.P95).high == 58.0
     assert statistics.P95_RUNS == 59
 
 
 @pytest.mark.parametrize("runs", [59, 93, 200])
 def test_the_limits_of_a_p95_hold_95_percent_each(runs: int) -> None:
-    lower, upper = statistics.p95_ranks(runs)
+    lower, upper = statistics.quantile_ranks(runs, statistics.P95)
     assert lower is not None
     assert upper is not None
     assert below(upper, runs, 0.95) >= 0.95
