@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from hostproof.exits import ExitStatus
-from hostproof.play import inventory, kept, verbs
+from hostproof.play import kept, looking
 from hostproof.play.checkout import Checkout
-from hostproof.play.ending import Ending, of_facts
+from hostproof.play.ending import Ending
 from hostproof.play.kept import Row
 from hostproof.shared.drifting import IN_ORDER
 from hostproof.shared.knob import brief
 
 SCHEMA = "hostproof.drift/1"
-FOLDER = "drift"
 COLUMNS = ("wanted", "live", "persisted", "booted", "first", "state")
 NONE = "–"
 FINE, UNUSED = IN_ORDER
@@ -29,22 +28,20 @@ def show(checkout: Checkout, console: Console, names: Sequence[str], *, as_json:
 
     With `as_json` stdout is one JSON object and nothing else; progress goes to stderr.
     """
-    hosts = inventory.read(checkout).choose(names)
-    order = verbs.Order("drift", "drift", hosts, {"host": list(names)})
-    progress = Console(stderr=True) if as_json else console
-    ended = verbs.carry_out(checkout, progress, order, lambda finished, seen, _: of_facts(finished, seen))
-    if ended.ending.status is not ExitStatus.YES:
-        return ended.ending
-    found = {host: kept.rows(ended.folder / FOLDER / f"{host}.json", SCHEMA, "rows") for host in hosts}
-    return tell(console, found, as_json=as_json)
+
+    def told(files: Mapping[str, Path]) -> Ending:
+        return tell(
+            console, {host: kept.rows(path, SCHEMA, "rows") for host, path in files.items()}, as_json=as_json
+        )
+
+    return looking.at(checkout, console, "drift", names, told, as_json=as_json)
 
 
 def tell(console: Console, found: Mapping[str, Sequence[Row]], *, as_json: bool) -> Ending:
-    """Draws what was found, or prints it as JSON. A yes is said on stdout, so beside JSON it is said by the status alone."""
+    """Draws what was found, or prints it as JSON."""
     ended = of_drift(found)
     if as_json:
-        print(json.dumps({"schema": SCHEMA, "hosts": found}, indent=2))
-        return Ending(ended.status, "") if ended.status is ExitStatus.YES else ended
+        return looking.in_json(SCHEMA, found, ended)
     for host, rows in found.items():
         draw(console, host, rows)
     return ended

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE
@@ -11,13 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from hostproof.exits import ExitStatus
-from hostproof.play import inventory, kept, verbs
+from hostproof.play import kept, looking
 from hostproof.play.checkout import Checkout
-from hostproof.play.ending import Ending, of_facts
+from hostproof.play.ending import Ending
 from hostproof.shared.server_state import IN_ORDER
 
 SCHEMA = "hostproof.status/1"
-FOLDER = "status"
 COLUMNS = {
     "server": "server",
     "model": "model",
@@ -41,21 +40,19 @@ def show(checkout: Checkout, console: Console, names: Sequence[str], *, as_json:
 
     With `as_json` stdout is one JSON object and nothing else; progress goes to stderr.
     """
-    hosts = inventory.read(checkout).choose(names)
-    order = verbs.Order("status", "status", hosts, {"host": list(names)})
-    progress = Console(stderr=True) if as_json else console
-    ended = verbs.carry_out(checkout, progress, order, lambda finished, seen, _: of_facts(finished, seen))
-    if ended.ending.status is not ExitStatus.YES:
-        return ended.ending
-    found = {host: kept.whole(ended.folder / FOLDER / f"{host}.json", SCHEMA) for host in hosts}
-    return tell(console, found, as_json=as_json)
+
+    def told(files: Mapping[str, Path]) -> Ending:
+        return tell(
+            console, {host: kept.whole(path, SCHEMA) for host, path in files.items()}, as_json=as_json
+        )
+
+    return looking.at(checkout, console, "status", names, told, as_json=as_json)
 
 
 def tell(console: Console, found: Mapping[str, Seen], *, as_json: bool) -> Ending:
     ended = of_status(found)
     if as_json:
-        print(json.dumps({"schema": SCHEMA, "hosts": found}, indent=2))
-        return Ending(ended.status, "") if ended.status is ExitStatus.YES else ended
+        return looking.in_json(SCHEMA, found, ended)
     for host, seen in found.items():
         draw(console, host, seen)
     return ended
